@@ -1,0 +1,77 @@
+"""skgrad: any differentiable model with any loss, behind fit and predict.
+
+Submodules are imported when they are first used: ``import skgrad`` alone loads
+neither scikit-learn nor numba nor cupy.
+"""
+
+import importlib
+from typing import Any
+
+# Imported at once, not lazily: importing the module ``skgrad.tensor`` later would put
+# the module in the place of the function of the same name, and ``functional`` makes
+# NumPy functions such as ``np.mean`` known to tensors.
+from skgrad import functional  # noqa: F401 - in __all__, which is computed
+from skgrad.tensor import Tensor, tensor  # noqa: F401 - likewise
+
+__version__ = "0.1.0.dev0"
+
+_MODULES = (
+    "backend",
+    "core",
+    "data",
+    "estimators",
+    "exceptions",
+    "executor",
+    "functional",
+    "losses",
+    "nn",
+    "ops",
+    "optim",
+    "testing",
+    "train",
+    "transforms",
+    "typing",
+)
+_NAMES = {
+    "core.interpreter": ("no_grad",),
+    "core.random": ("random_seed",),
+    "transforms": ("grad", "hessian", "hvp", "jvp", "value_and_grad", "vjp"),
+    "functional": (
+        *("dot", "gelu", "log_sigmoid", "log_softmax", "logsumexp", "mean", "norm"),
+        *("one_hot", "relu", "silu", "softmax", "sort", "stack", "std"),
+        *("take_along_axis", "var"),
+    ),
+    "ops": (
+        *("absolute", "add", "argmax", "argsort", "astype", "broadcast_to", "clip"),
+        *("concatenate", "cos", "cumsum", "divide", "equal", "erf", "exp", "expm1"),
+        *("expand_dims", "floor", "greater", "greater_equal", "isfinite", "isnan"),
+        *("less", "less_equal", "log", "log1p", "logical_and", "logical_not"),
+        *("logical_or", "matmul", "max", "maximum", "min", "minimum", "multiply"),
+        *("negative", "not_equal", "pack", "pad", "power", "prod", "reshape"),
+        *("scatter_add", "sigmoid", "sign", "sin", "softplus", "sqrt", "square"),
+        *("squeeze", "subtract", "sum", "swapaxes", "take", "tanh", "transpose"),
+        *("unpack", "where"),
+    ),
+    "estimators": (
+        *("GradientLinearClassifier", "GradientLinearRegressor"),
+        *("MLPClassifier", "MLPRegressor", "ModuleClassifier", "ModuleRegressor"),
+    ),
+}
+_ORIGIN = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted([*_MODULES, *_ORIGIN, "Tensor", "tensor"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ORIGIN:
+        value = getattr(importlib.import_module(f"skgrad.{_ORIGIN[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"skgrad.{name}")
+    else:
+        raise AttributeError(f"module 'skgrad' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

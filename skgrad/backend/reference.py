@@ -1,0 +1,246 @@
+"""The NumPy backend: the living definition of every operation.
+
+Elementwise primitives arrive as scalar expressions and are evaluated with the
+preamble below. Every other primitive has one function here, of the same name, taking
+arrays and the primitive's static parameters. All functions are pure and return arrays
+(never NumPy scalars).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from skgrad.typing import Array, ArrayLike, DTypeLike, Shape
+
+__all__ = ["array", "device", "elementwise", "instruction"]
+
+device = "cpu"
+
+# The names an expression may use. The constants are Python numbers: NumPy's rule for
+# them keeps float32 expressions in float32.
+_PREAMBLE: dict[str, Any] = {
+    "zero": 0.0,
+    "one": 1.0,
+    "half": 0.5,
+    "two": 2.0,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "absolute": np.absolute,
+    "sign": np.sign,
+    "floor": np.floor,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "sigmoid": special.expit,
+    "softplus": lambda x: np.logaddexp(x, 0.0),
+    "erf": special.erf,
+    "power": np.power,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "where": np.where,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_not": np.logical_not,
+    "isnan": np.isnan,
+    "isfinite": np.isfinite,
+    "cast": lambda x, dtype: np.asarray(x).astype(dtype),
+    **{
+        name: np.dtype(name)
+        for name in ("bool", "float32", "float64", "int32", "int64", "uint32", "uint64")
+    },
+}
+
+
+def array(data: ArrayLike, dtype: DTypeLike = None) -> Array:
+    """Return a new array holding a copy of ``data``."""
+    return np.array(data, dtype=dtype)
+
+
+@cache
+def instruction(name: str) -> Callable[..., Any]:
+    """Return the NumPy function of an instruction."""
+    return _INSTRUCTIONS[name]
+
+
+@cache
+def elementwise(expression: str, n_operands: int) -> Callable[..., Array]:
+    """Return ``f(*arrays)`` evaluating a scalar expression in ``{0}, {1} ...``."""
+    names = [f"x{i}" for i in range(n_operands)]
+    source = f"lambda {', '.join(names)}: {expression.format(*names)}"
+    function: Callable[..., Array] = eval(source, dict(_PREAMBLE))
+    return function
+
+
+# --- reductions -------------------------------------------------------------------
+
+
+def _sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.sum(x, axis=axes, keepdims=keepdims)
+
+
+def _max(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.max(x, axis=axes, keepdims=keepdims)
+
+
+def _prod(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    return np.prod(x, axis=axes, keepdims=keepdims)
+
+
+def _cumsum(x: Array, axis: int, reverse: bool) -> Array:
+    if not reverse:
+        return np.cumsum(x, axis=axis)
+    return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis)
+
+
+def _argmax(x: Array, axis: int) -> Array:
+    return np.argmax(x, axis=axis)
+
+
+# --- linear algebra ---------------------------------------------------------------
+
+
+def _matmul(x: Array, y: Array) -> Array:
+    return np.matmul(x, y)
+
+
+# --- shape ------------------------------------------------------------------------
+
+
+def _reshape(x: Array, n_axes: int, shape: Shape) -> Array:
+    return np.reshape(x, x.shape[: x.ndim - n_axes] + shape)
+
+
+def _transpose(x: Array, axes: tuple[int, ...]) -> Array:
+    lead = tuple(range(x.ndim - len(axes)))
+    return np.transpose(x, lead + tuple(a + x.ndim for a in axes))
+
+
+def _broadcast(x: Array, n_axes: int, shape: Shape) -> Array:
+    return np.broadcast_to(x, x.shape[: x.ndim - n_axes] + shape)
+
+
+def _slice(x: Array, slices: tuple[tuple[Any, ...], ...]) -> Array:
+    return x[(..., *(slice(*s) for s in slices))]
+
+
+def _scatter_slice(
+    x: Array, slices: tuple[tuple[Any, ...], ...], shape: Shape
+) -> Array:
+    """Return zeros of ``shape`` with ``x`` written into the slices."""
+    out: Array = np.zeros(x.shape[: x.ndim - len(shape)] + shape, dtype=x.dtype)
+    out[(..., *(slice(*s) for s in slices))] = x
+    return out
+
+
+def _concatenate(*xs: Array, axis: int) -> Array:
+    return np.concatenate(xs, axis=axis)
+
+
+# --- indexing ---------------------------------------------------------------------
+
+
+def _take(x: Array, indices: Array, axis: int) -> Array:
+    return np.take(x, indices, axis=axis)
+
+
+def _scatter_add(x: Array, indices: Array, axis: int, size: int) -> Array:
+    """Add the slices of ``x`` into zeros along ``axis`` (counted before indexing)."""
+    n = indices.ndim
+    first = x.ndim + axis - n + 1
+    source = np.moveaxis(x, range(first, first + n), range(n))
+    out = np.zeros((size, *source.shape[n:]), dtype=x.dtype)
+    np.add.at(out, indices, source)
+    return np.moveaxis(out, 0, axis)
+
+
+def _argsort(x: Array, axis: int) -> Array:
+    return np.argsort(x, axis=axis, kind="stable")
+
+
+# --- packing ----------------------------------------------------------------------
+
+
+def _pack(*xs: Array) -> Array:
+    return np.concatenate([x.reshape(-1) for x in xs])
+
+
+def _unpack(flat: Array, shapes: tuple[Shape, ...]) -> tuple[Array, ...]:
+    stops = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    starts = [0, *stops[:-1]]
+    return tuple(
+        flat[start:stop].reshape(shape)
+        for start, stop, shape in zip(starts, stops, shapes, strict=True)
+    )
+
+
+# --- random bits ------------------------------------------------------------------
+
+# Philox-4x32-10: Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy
+# as 1, 2, 3", SC'11, section 3.3 and table 2 (multipliers and Weyl constants).
+_PHILOX_M = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_PHILOX_W = (0x9E3779B9, 0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+
+
+def philox_4x32(counter: Sequence[Array], key: Sequence[int]) -> tuple[Array, ...]:
+    """Return the four uint64 arrays (values below 2³²) of Philox-4x32-10."""
+    c0, c1, c2, c3 = (np.asarray(c).astype(np.uint64) & _LOW for c in counter)
+    k0, k1 = (int(k) for k in key)
+    for _ in range(10):
+        p0, p1 = _PHILOX_M[0] * c0, _PHILOX_M[1] * c2
+        c0, c1, c2, c3 = (
+            (p1 >> _SHIFT) ^ c1 ^ np.uint64(k0),
+            p1 & _LOW,
+            (p0 >> _SHIFT) ^ c3 ^ np.uint64(k1),
+            p0 & _LOW,
+        )
+        k0, k1 = (k0 + _PHILOX_W[0]) & 0xFFFFFFFF, (k1 + _PHILOX_W[1]) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+def _random_bits(
+    key: Array, step: Array, rows: Array, shape: Shape, draw: int
+) -> Array:
+    """Return 24 bits per element of ``rows.shape + shape``; a counter serves four."""
+    size = int(np.prod(shape))
+    blocks = np.arange(-(-size // 4), dtype=np.uint64)
+    row = rows.reshape(-1, 1)
+    counter = (step, np.uint64(draw), blocks[None, :], row)
+    words = np.broadcast_arrays(*philox_4x32(counter, key))
+    bits = np.stack(words, axis=-1).reshape(row.shape[0], 4 * blocks.size)[:, :size]
+    return (bits >> np.uint64(8)).astype(np.uint32).reshape(rows.shape + shape)
+
+
+_INSTRUCTIONS: dict[str, Callable[..., Any]] = {
+    "sum": _sum,
+    "max": _max,
+    "prod": _prod,
+    "cumsum": _cumsum,
+    "argmax": _argmax,
+    "matmul": _matmul,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "broadcast": _broadcast,
+    "slice": _slice,
+    "scatter_slice": _scatter_slice,
+    "concatenate": _concatenate,
+    "take": _take,
+    "scatter_add": _scatter_add,
+    "argsort": _argsort,
+    "pack": _pack,
+    "unpack": _unpack,
+    "random_bits": _random_bits,
+}

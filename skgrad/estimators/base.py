@@ -1,0 +1,503 @@
+"""What all estimators share: from the user's arrays to a fitted module and back."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skgrad import nn
+from skgrad.backend import get_backend
+from skgrad.core import no_grad, random_seed
+from skgrad.core.random import host_generator
+from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
+from skgrad.exceptions import ParameterError
+from skgrad.executor import Traced
+from skgrad.losses import FunctionLoss, Loss, get_loss
+from skgrad.optim import get_optimizer, get_schedule
+from skgrad.tensor import tensor
+from skgrad.train import (
+    Data,
+    Epoch,
+    Fit,
+    Frame,
+    Objective,
+    Settings,
+    StopReason,
+    TrainState,
+    fit_full_batch,
+    fit_stochastic,
+    mode,
+    row_keys,
+)
+from skgrad.typing import Array
+
+__all__ = ["BaseGradientEstimator"]
+
+# Rows predicted at a time: keeps what hidden layers need within some tens of MB.
+PREDICT_ROWS = 2**14
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated rows: inputs, targets on the user's scale, weights."""
+
+    X: Array
+    y: Array
+    w: Array
+
+    def take(self, index: Array) -> Rows:
+        """Return some of the rows."""
+        return Rows(self.X[index], self.y[index], self.w[index])
+
+
+class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
+    """Base of the estimators: a module, a loss, an optimizer behind ``fit``.
+
+    Subclasses say which module and which frame of scaling; the mixins of ``targets``
+    say what the targets are.
+    """
+
+    # --- what subclasses give -----------------------------------------------------
+
+    @abstractmethod
+    def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Module:
+        """Return the module with its initial parameters."""
+
+    @abstractmethod
+    def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
+        """Return the affine layers around the module."""
+
+    @abstractmethod
+    def _encode(self, y: Array) -> tuple[Array, int | None]:
+        """Return targets as the loss sees them, and the number of outputs."""
+
+    @abstractmethod
+    def _check_y(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
+        """Return validated inputs and targets."""
+
+    def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
+        return get_optimizer(self.optimizer)
+
+    def _compute_dtype(self) -> Any:
+        """Return the dtypes inputs may have; the first is converted to."""
+        if getattr(self, "dtype", None) is not None:
+            return np.dtype(self.dtype)
+        return [np.float64, np.float32]
+
+    # --- fitting ------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights: an integer weight equals a repeated row, a zero
+            weight an absent one.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Validation inputs; their score is recorded after each epoch.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Validation targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Validation weights.
+
+        Returns
+        -------
+        estimator
+            The fitted estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not valid; the message says what to do.
+        """
+        if not self.warm_start:
+            self._forget()
+        validation = (X_val, y_val, sample_weight_val)
+        fit, work = self._fit(X, y, sample_weight, validation, self.max_iter)
+        self._warn_about(fit, work)
+        return self
+
+    def _partial_fit(self, X, y, sample_weight):
+        """Continue with one epoch on other rows."""
+        if self.early_stopping:
+            raise ParameterError(
+                "partial_fit makes one pass and cannot stop early. Set "
+                "early_stopping=False."
+            )
+        self._fit(X, y, sample_weight, (None, None, None), 1)
+        return self
+
+    def _forget(self) -> None:
+        """Forget the last fit, so that one that fails leaves no model."""
+        for name in ("module_", "classes_"):
+            self.__dict__.pop(name, None)
+
+    def _fit(self, X, y, sample_weight, validation, max_iter):
+        get_backend(self.device)
+        proceed = hasattr(self, "module_")
+        rows = self._rows(X, y, sample_weight, reset=not proceed)
+        loss = self._make_loss()
+        self._check_domain(loss, rows.y)
+        seed = self._seed if proceed else self._new_seed()
+        rows, held_out = self._held_out(rows, validation, seed)
+        frame = self._frame if proceed else self._make_frame(rows, loss)
+        module = self._module_to_fit(rows, loss, seed, proceed)
+        work = _Work(self, rows, held_out, frame, module, loss, seed, max_iter)
+        fit = work.run(self._state if proceed else None)
+        self._store(fit, work, proceed)
+        return fit, work
+
+    def _rows(self, X, y, sample_weight, reset: bool) -> Rows:
+        """Return the validated rows with a positive weight."""
+        X, y = self._check_y(X, y, reset)
+        w = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        w = self._weighted_by_class(w, y)
+        rows = Rows(X, y, w)
+        return rows if (w > 0).all() else rows.take(np.flatnonzero(w > 0))
+
+    def _weighted_by_class(self, w: Array, y: Array) -> Array:
+        return w
+
+    def _make_loss(self) -> Loss:
+        loss = get_loss(self.loss)
+        if loss.task not in (None, self._task):
+            raise ParameterError(
+                f"The 'loss' parameter of {type(self).__name__} must be a "
+                f"{self._task} loss. Got {loss.name!r}, a {loss.task} loss."
+            )
+        return loss
+
+    def _check_domain(self, loss: Loss, y: Array) -> None:
+        if y.dtype.kind == "f" and not loss.y_domain.includes(y):
+            raise ValueError(
+                f"The targets of loss {loss.name!r} must lie in {loss.y_domain}. Got y "
+                f"between {y.min():g} and {y.max():g}: check y, or choose a loss whose "
+                "domain includes it."
+            )
+
+    def _new_seed(self) -> int:
+        """Return the seed of this fit; None takes entropy from the system."""
+        state = self.random_state
+        if state is None:
+            return int(np.random.SeedSequence().generate_state(1)[0])
+        if isinstance(state, np.random.RandomState):
+            return int(state.randint(2**31))
+        return int(state) % 2**32
+
+    def _held_out(self, rows: Rows, validation: Any, seed: int):
+        """Return training and validation rows; the latter may be None."""
+        X_val, y_val, sample_weight_val = validation
+        if (X_val is None) != (y_val is None):
+            raise ValueError("Pass both X_val and y_val, or neither of them.")
+        if X_val is not None:
+            return rows, self._rows(X_val, y_val, sample_weight_val, reset=False)
+        if not self.early_stopping:
+            return rows, None
+        state = np.random.RandomState(host_generator(seed, "split").integers(2**31))
+        train, held_out = train_test_split(
+            np.arange(len(rows.X)),
+            test_size=self.validation_fraction,
+            random_state=state,
+            stratify=self._strata(rows.y),
+        )
+        return rows.take(train), rows.take(held_out)
+
+    def _strata(self, y: Array) -> Array | None:
+        return None
+
+    def _module_to_fit(self, rows: Rows, loss: Loss, seed: int, proceed: bool):
+        if proceed:
+            return copy.deepcopy(self.module_)
+        encoded, n_outputs = self._encode(rows.y)
+        with random_seed(seed), nn.default_dtype(rows.X.dtype):
+            module = self._make_module(rows.X.shape[1], n_outputs)
+        if not isinstance(module, nn.Module):
+            raise ParameterError(
+                "The 'module' parameter must return a skgrad.nn.Module. Got "
+                f"{type(module).__name__} instead."
+            )
+        module = module.to(dtype=rows.X.dtype)
+        self._start(module, rows, encoded, loss)
+        return module
+
+    def _start(self, module: nn.Module, rows: Rows, encoded: Array, loss: Loss) -> None:
+        """Set initial parameters that depend on the data."""
+
+    # --- after the fit ------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """Set attributes that are computed from the module and its frame."""
+
+    def _store(self, fit: Fit, work: _Work, proceed: bool) -> None:
+        """Set the fitted attributes, all at once."""
+        work.objective.store(fit.state.params, fit.state.state["buffers"])
+        self.module_ = work.module.eval()
+        self._frame = work.frame
+        self._publish()
+        self._state = fit.state
+        self._seed = work.seed
+        past = proceed and hasattr(self, "loss_curve_")
+        scores = [e.score for e in fit.epochs if e.score is not None]
+        self.loss_curve_ = (self.loss_curve_ if past else []) + [
+            e.objective for e in fit.epochs
+        ]
+        self.validation_scores_ = (self.validation_scores_ if past else []) + scores
+        self.n_iter_ = max(1, fit.epochs[-1].number if fit.epochs else 0)
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        self.best_loss_ = min(self.loss_curve_, default=np.nan)
+        self.n_outputs_ = work.objective.n_outputs or 1
+        self.fit_report_ = {
+            "optimizer": type(work.optimizer).__name__,
+            "executor": fit.executor,
+            "stop_reason": fit.reason.value,
+            "converged": fit.reason.converged,
+            "n_iter": self.n_iter_,
+            "best_epoch": fit.best_epoch,
+            "n_traces": fit.n_traces,
+            "loss": self.loss_,
+        }
+
+    def _warn_about(self, fit: Fit, work: _Work) -> None:
+        name = type(self).__name__
+        if fit.reason is StopReason.INTERRUPTED:
+            warnings.warn(
+                f"{name} was interrupted after {len(fit.epochs)} iterations; the best "
+                "model so far is kept.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif not fit.reason.converged:
+            unit = "epochs" if work.optimizer.stochastic else "iterations"
+            warnings.warn(
+                f"{name} stopped after {len(fit.epochs)} {unit} before it converged: "
+                f"{fit.reason.value}. Increase max_iter (now {work.max_iter}), or tol, "
+                "or the learning rate.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
+    # --- prediction ---------------------------------------------------------------
+
+    def _raw_predict(self, X: Any) -> Array:
+        """Return raw predictions on the scale of the target."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=self._fitted_dtype(), reset=False)
+        return self._raw_of(X)
+
+    def _fitted_dtype(self) -> Any:
+        return next(self.module_.parameters()).dtype
+
+    def _raw_of(self, X: Array) -> Array:
+        frame, module = self._frame, self.module_
+        params, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+        parts = []
+        with no_grad():
+            for start in range(0, X.shape[0], PREDICT_ROWS):
+                part = X[start : start + PREDICT_ROWS]
+                inputs = tensor((part - frame.x_mean) / frame.x_scale)
+                out, _ = nn.functional_call(module, params, buffers, inputs)
+                parts.append(out.numpy())
+        output = np.concatenate(parts)
+        if self._n_columns is None:
+            output = output.reshape(X.shape[0])
+        return frame.raw_prediction(output)
+
+
+class _Work:
+    """One fit: everything it needs, and how it is run."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        rows: Rows,
+        held_out: Rows | None,
+        frame: Frame,
+        module: nn.Module,
+        loss: Loss,
+        seed: int,
+        max_iter: int,
+    ) -> None:
+        self.estimator = estimator
+        self.frame = frame
+        self.module = module
+        self.seed = seed
+        self.max_iter = max_iter
+        self.held_out = held_out
+        self.n_rows = len(rows.X)
+        self.data, n_outputs = self._data(rows)
+        estimator._n_columns = n_outputs
+        self.optimizer = estimator._make_optimizer(loss, module)
+        self.objective = Objective(
+            module,
+            loss,
+            n_outputs,
+            estimator.alpha,
+            estimator.l1_ratio,
+            estimator.clip_norm,
+        )
+
+    def _data(self, rows: Rows) -> tuple[Data, int | None]:
+        encoded, n_outputs = self.estimator._encode(rows.y)
+        if encoded.dtype.kind == "f":
+            # Targets of an identity link are standardised with the frame.
+            shift = self.frame.y_shift - self.frame.offset
+            encoded = (encoded - shift) / self.frame.y_scale
+            encoded = encoded.astype(rows.X.dtype)
+        weights = (rows.w / rows.w.mean()).astype(rows.X.dtype)
+        return Data(rows.X, encoded, weights, row_keys(rows.X)), n_outputs
+
+    def run(self, state: TrainState | None) -> Fit:
+        """Minimise with the optimizer, whichever kind it is."""
+        e = self.estimator
+        if self.optimizer.stochastic:
+            return fit_stochastic(
+                self.objective,
+                self.optimizer,
+                get_schedule(e.schedule),
+                self.data,
+                self.frame,
+                self._settings(),
+                state=state,
+                score=self._score(),
+                on_epoch=self._reporter(),
+            )
+        if e.early_stopping:
+            raise ParameterError(
+                f"early_stopping needs a stochastic optimizer. "
+                f"{type(self.optimizer).__name__} uses all rows at once; set "
+                "early_stopping=False or optimizer='adam'."
+            )
+        return fit_full_batch(
+            self.objective,
+            self.optimizer,
+            self.data,
+            self.frame,
+            max_iter=self.max_iter,
+            tol=0.0 if e.tol is None else e.tol,
+            on_epoch=self._reporter(),
+        )
+
+    def _settings(self) -> Settings:
+        e = self.estimator
+        size = min(200, self.n_rows) if e.batch_size == "auto" else e.batch_size
+        return Settings(
+            learning_rate=float(e.learning_rate),
+            batch_size=self.n_rows if size is None else min(int(size), self.n_rows),
+            max_iter=self.max_iter,
+            tol=None if e.tol is None else float(e.tol),
+            n_iter_no_change=e.n_iter_no_change,
+            early_stopping=e.early_stopping,
+            shuffle=e.shuffle,
+            seed=self.seed,
+        )
+
+    # --- validation ---------------------------------------------------------------
+
+    def _score(self):
+        if self.held_out is None:
+            return None
+        if self.estimator.scoring == "loss":
+            return self._minus_loss()
+        return partial(
+            self._scored, check_scoring(self.estimator, self.estimator.scoring)
+        )
+
+    def _minus_loss(self):
+        data, _ = self._data(self.held_out)
+        hyper = self.objective.hyper(self.frame)
+        traced = Traced(self.objective.sums, fallback=True)
+
+        def score(state: TrainState) -> float:
+            loss = weight = 0.0
+            with mode(self.module, training=False):
+                for block in data.blocks():
+                    batch = {"X": block.X, "y": block.y, "w": block.w}
+                    sums = traced(state.params, state.state["buffers"], hyper, batch)
+                    loss += float(sums["loss"])
+                    weight += float(sums["weight"])
+            return -loss / weight
+
+        return score
+
+    def _scored(self, scorer: Any, state: TrainState) -> float:
+        """Score a copy of the estimator, fitted with the weights of the moment."""
+        probe = copy.copy(self.estimator)
+        self.objective.store(state.params, state.state["buffers"])
+        with mode(self.module, training=False):
+            probe.module_, probe._frame = self.module, self.frame
+            probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
+            probe._publish()
+            rows = self.held_out
+            return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))
+
+    def _reporter(self):
+        if not self.estimator.verbose:
+            return None
+        name = type(self.estimator).__name__
+
+        def report(epoch: Epoch) -> None:
+            score = "" if epoch.score is None else f"  validation {epoch.score:.6g}"
+            sys.stdout.write(
+                f"{name}  {epoch.number:5d}  objective {epoch.objective:.6g}{score}\n"
+            )
+
+        return report
+
+
+def uses_minibatches(estimator: Any) -> bool:
+    """Return whether the optimizer of an estimator is stochastic."""
+    optimizer = estimator.optimizer
+    if isinstance(optimizer, str) and optimizer == "auto":
+        return False
+    return bool(get_optimizer(optimizer).stochastic)
+
+
+def can_partial_fit(estimator: Any) -> bool:
+    """Return whether partial_fit makes sense; the reason is raised if not."""
+    if not uses_minibatches(estimator):
+        raise AttributeError(
+            f"partial_fit needs a stochastic optimizer. optimizer="
+            f"{estimator.optimizer!r} uses all rows at once; set optimizer='sgd' or "
+            "'adam'."
+        )
+    return True
+
+
+def classifier_loss(loss: Any, n_classes: int) -> Loss:
+    """Return the loss of a classifier; a plain function sees logits."""
+    if callable(loss) and not isinstance(loss, type | Loss):
+        link = "logit" if n_classes == 2 else "multinomial_logit"
+        return FunctionLoss(loss, link=link)
+    return get_loss(loss)

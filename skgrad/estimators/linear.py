@@ -1,0 +1,311 @@
+"""Linear models with any loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skgrad import nn
+from skgrad.estimators.base import BaseGradientEstimator, Rows, uses_minibatches
+from skgrad.estimators.parameters import NestedParams, documented
+from skgrad.estimators.scaling import weighted_mean_and_scale
+from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
+from skgrad.exceptions import ParameterError
+from skgrad.losses import Loss
+from skgrad.optim import LBFGS, Newton, get_optimizer
+from skgrad.train import Frame
+from skgrad.typing import Array
+
+__all__ = ["GradientLinearClassifier", "GradientLinearRegressor"]
+
+# Up to this many parameters the Hessian is formed and factorised.
+NEWTON_PARAMETERS = 1000
+NEWTON_COLUMNS = 501
+
+
+class BaseGradientLinear(NestedParams, BaseGradientEstimator):
+    """Base of the linear models: one Linear layer, computed in float64."""
+
+    def _compute_dtype(self):
+        return np.float64
+
+    def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Linear:
+        module = nn.Linear(n_features, n_outputs or 1, bias=self.fit_intercept)
+        for parameter in module.parameters():
+            parameter.assign_(np.zeros(parameter.shape))
+        return module
+
+    def _start(self, module, rows: Rows, encoded: Array, loss: Loss) -> None:
+        """Start at the best constant model, where that is known."""
+        if (
+            self.fit_intercept
+            and not uses_minibatches(self)
+            and loss.has_optimal_constant
+        ):
+            constant = loss.optimal_constant(encoded, rows.w)
+            module.bias.assign_(np.atleast_1d(np.asarray(constant, dtype=np.float64)))
+
+    def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
+        frame = Frame.identity(rows.X.shape[1], np.float64)
+        if not self.standardize:
+            return frame
+        mean, scale = weighted_mean_and_scale(rows.X, rows.w)
+        if not self.fit_intercept:
+            mean = np.zeros_like(mean)  # centring would be an intercept
+        return Frame(mean, scale, frame.offset, frame.y_shift, frame.y_scale)
+
+    def _make_optimizer(self, loss: Loss, module: nn.Module):
+        if not isinstance(self.optimizer, str) or self.optimizer != "auto":
+            optimizer = get_optimizer(self.optimizer)
+            if isinstance(optimizer, Newton) and self.alpha and self.l1_ratio:
+                raise ParameterError(
+                    "optimizer='newton' cannot minimise an L1 penalty (alpha="
+                    f"{self.alpha}, l1_ratio={self.l1_ratio}). Use 'auto' or 'lbfgs'."
+                )
+            return optimizer
+        return Newton() if self._newton_pays(loss, module) else LBFGS()
+
+    def _newton_pays(self, loss: Loss, module: Any) -> bool:
+        n_outputs, n_features = module.weight.shape
+        small = n_features < NEWTON_COLUMNS and (
+            n_outputs * (n_features + 1) <= NEWTON_PARAMETERS
+        )
+        smooth = loss.twice_differentiable or loss.convex
+        return small and smooth and not (self.alpha and self.l1_ratio)
+
+    def _publish(self) -> None:
+        """Set ``coef_`` and ``intercept_`` on the original scale."""
+        frame, module = self._frame, self.module_
+        coef = module.weight.numpy() / frame.x_scale
+        intercept = -coef @ frame.x_mean
+        if self.fit_intercept:
+            intercept = intercept + module.bias.numpy()
+        else:
+            intercept = np.zeros(len(coef))
+        self.coef_, self.intercept_ = self._coefficients(coef, intercept)
+
+    def _raw_of(self, X: Array) -> Array:
+        raw = X @ np.atleast_2d(self.coef_).T + self.intercept_
+        return raw[:, 0] if self._n_columns is None else raw
+
+
+@documented(
+    optimizer="""str or optimizer, default={default}
+        "auto" takes Newton's method for convex or twice differentiable losses without
+        L1 and up to 500 features (for squared error it is the closed form), L-BFGS
+        otherwise. Or "newton", "lbfgs", "sgd", "rmsprop", "adam", "adamw", or an
+        object.""",
+)
+class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
+    """Linear regression with any loss.
+
+    Minimises ``mean_i(w_i * loss(y_i, x_i @ coef + intercept)) + alpha * penalty``,
+    weights scaled to mean one; squared error carries the factor ½. Computed in float64.
+
+    {parameters}
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
+        Coefficients on the original scale of the inputs.
+    intercept_ : float or ndarray of shape (n_outputs,)
+        Intercept; 0 if ``fit_intercept=False``.
+    n_iter_ : int
+        Iterations or epochs.
+    loss_curve_ : list of float
+        The objective after each iteration, or over each epoch.
+    validation_scores_ : list of float
+        Score of the validation rows after each epoch, larger is better.
+    best_loss_ : float
+        Smallest entry of ``loss_curve_``.
+    module_ : Linear
+        The fitted layer, on standardised inputs.
+    fit_report_ : dict
+        Optimizer, executor, why the fit stopped, and more.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, if the inputs had some.
+
+    Notes
+    -----
+    For squared error without L1 the solution is the closed form; there is no reason to
+    prefer a stochastic optimizer. Piecewise linear losses (quantile, absolute error)
+    are minimised through a sequence of smoothed losses and come close to the optimum
+    without reaching it exactly.
+
+    Examples
+    --------
+    >>> from typing import Any
+
+    import numpy as np
+    >>> from skgrad import GradientLinearRegressor
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> y = 2 * X[:, 0] + 1
+    >>> model = GradientLinearRegressor().fit(X, y)
+    >>> model.coef_.round(6), round(float(model.intercept_), 6)
+    (array([2.]), 1.0)
+    """
+
+    def __init__(
+        self,
+        *,
+        loss="squared_error",
+        alpha=0.0,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        standardize=True,
+        optimizer="auto",
+        learning_rate=0.01,
+        schedule=None,
+        batch_size="auto",
+        shuffle=True,
+        max_iter=1000,
+        tol=1e-6,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
+        clip_norm=None,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=0,
+    ):
+        self.loss = loss
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.clip_norm = clip_norm
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _coefficients(self, coef, intercept):
+        if self._n_columns is None:
+            return coef[0], float(intercept[0])
+        return coef, intercept
+
+
+@documented(
+    loss="""str, Loss or callable, default={default}
+        "log_loss" (logistic or multinomial), a loss object, or your own plain function
+        ``loss(y_true, raw_prediction)`` returning one value per sample. For two classes
+        it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
+        integer codes (n_samples,) and logits (n_samples, n_classes).""",
+    optimizer="""str or optimizer, default={default}
+        "auto" takes Newton's method for convex or twice differentiable losses without
+        L1 and up to 500 features, L-BFGS otherwise. Or "newton", "lbfgs", "sgd",
+        "rmsprop", "adam", "adamw", or an object.""",
+)
+class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
+    """Linear classification with any loss; logistic regression by default.
+
+    Minimises ``mean_i(w_i * loss(y_i, x_i @ coef + intercept)) + alpha * penalty``,
+    weights scaled to mean one. With ``standardize=False`` and ``alpha = 1 / (C n)`` it
+    is :class:`~sklearn.linear_model.LogisticRegression`. Computed in float64.
+
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients on the original scale of the inputs; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0 if ``fit_intercept=False``.
+    n_iter_ : int
+        Iterations or epochs.
+    loss_curve_ : list of float
+        The objective after each iteration, or over each epoch.
+    validation_scores_ : list of float
+        Score of the validation rows after each epoch, larger is better.
+    best_loss_ : float
+        Smallest entry of ``loss_curve_``.
+    module_ : Linear
+        The fitted layer, on standardised inputs.
+    fit_report_ : dict
+        Optimizer, executor, why the fit stopped, and more.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, if the inputs had some.
+
+    Examples
+    --------
+    >>> from typing import Any
+
+    import numpy as np
+    >>> from skgrad import GradientLinearClassifier
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> model = GradientLinearClassifier().fit(X, ["no", "no", "yes", "yes"])
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    ['no', 'yes']
+    """
+
+    def __init__(
+        self,
+        *,
+        loss="log_loss",
+        alpha=1e-4,
+        l1_ratio=0.0,
+        fit_intercept=True,
+        standardize=True,
+        optimizer="auto",
+        learning_rate=0.01,
+        schedule=None,
+        batch_size="auto",
+        shuffle=True,
+        max_iter=1000,
+        tol=1e-6,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
+        clip_norm=None,
+        class_weight=None,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=0,
+    ):
+        self.loss = loss
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.clip_norm = clip_norm
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _coefficients(self, coef, intercept):
+        return coef, intercept

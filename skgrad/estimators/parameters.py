@@ -1,0 +1,241 @@
+"""Parameters shared by the estimators: their words, their constraints, their nesting."""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Integral, Real
+from typing import Any
+
+from skgrad.estimators.sklearn_private import HasMethods, Interval, StrOptions
+from skgrad.losses import LOSSES, get_loss
+from skgrad.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
+
+__all__ = ["NestedParams", "documented"]
+
+# One description per parameter, for every class whose __init__ takes it. A class that
+# means something else by a name gives its own words to `documented`.
+DESCRIPTIONS = {
+    "loss": """str, Loss or callable, default={default}
+        A name (see ``skgrad.losses.LOSSES``), a loss object such as
+        ``losses.Huber(delta=2.0)``, or your own plain function
+        ``loss(y_true, raw_prediction)`` returning one value per sample. It sees
+        tensors of shape (n_samples,), or (n_samples, n_outputs) for several targets.""",
+    "hidden_layer_sizes": """tuple of int, default={default}
+        Units of each hidden layer; an int means one layer.""",
+    "activation": """str, default={default}
+        After each hidden layer: "relu", "tanh", "logistic", "silu", "gelu" or
+        "identity".""",
+    "dropout": """float in [0, 1), default={default}
+        Rate of dropout after each hidden activation, while fitting only.""",
+    "module": """class or callable
+        Called as ``module(n_features, n_outputs, **module_params)``, returns an
+        :class:`skgrad.nn.Module` that maps (n_samples, n_features) to
+        (n_samples, n_outputs).""",
+    "module_params": """dict, default={default}
+        Further keyword arguments of ``module``; each is also a parameter of the
+        estimator, ``module__<name>``.""",
+    "alpha": """float, default={default}
+        Strength of the penalty ``l1_ratio * |c|_1 + (1 - l1_ratio) / 2 * |c|²`` that is
+        added to the (weighted) mean loss per sample, as in
+        :class:`~sklearn.linear_model.ElasticNet`; biases are not penalised.""",
+    "l1_ratio": """float in [0, 1], default={default}
+        Part of L1 in the penalty.""",
+    "fit_intercept": """bool, default={default}
+        Fit an intercept, which is never penalised.""",
+    "standardize": """bool, default={default}
+        Scale the inputs to mean 0 and variance 1 inside the model (and, in networks
+        with an identity link, the targets too: the loss then sees standardised
+        targets). Predictions and coefficients are on the original scale. With a
+        penalty it acts on the coefficients of the standardised inputs.""",
+    "optimizer": """str or optimizer, default={default}
+        "sgd", "rmsprop", "adam", "adamw" (minibatches), "lbfgs" (all rows at once) or an
+        object such as ``optim.Adam(b1=0.95)``.""",
+    "learning_rate": """float, default={default}
+        Initial learning rate of a stochastic optimizer.""",
+    "schedule": """str or schedule, default={default}
+        What the learning rate is multiplied by over time: None or "constant", "step",
+        "cosine", "one_cycle", "plateau", or an object such as ``optim.Step(gamma=0.5)``.""",
+    "batch_size": """int, "auto" or None, default={default}
+        Rows per step; "auto" means min(200, n_samples), None all rows.""",
+    "shuffle": """bool, default={default}
+        Shuffle the rows before each epoch.""",
+    "max_iter": """int, default={default}
+        Epochs for a stochastic optimizer, iterations otherwise.""",
+    "tol": """float or None, default={default}
+        Stochastic: smallest improvement of the objective (with early stopping, of the
+        validation score) that counts; None never stops early. All rows at once: bound
+        on the max-norm of the gradient, relative to the gradient at the start.""",
+    "n_iter_no_change": """int, default={default}
+        Epochs without an improvement by ``tol`` that are tolerated.""",
+    "early_stopping": """bool, default={default}
+        Watch a validation score instead of the training objective, and keep the
+        weights of the best epoch. Uses ``X_val, y_val`` if they are given to ``fit``,
+        otherwise a part of the training rows.""",
+    "validation_fraction": """float in (0, 1), default={default}
+        Part of the rows set aside for early stopping; stratified for classifiers.""",
+    "scoring": """str or callable, default={default}
+        What is watched on the validation rows: "loss" (minus the mean loss) or any
+        scikit-learn scorer.""",
+    "clip_norm": """float or None, default={default}
+        Largest Euclidean norm of the gradient of a stochastic step.""",
+    "class_weight": """dict, "balanced" or None, default={default}
+        Weights of the classes, multiplied with ``sample_weight``.""",
+    "warm_start": """bool, default={default}
+        Continue from the last fit: weights, optimizer state and epochs are kept.""",
+    "random_state": """int, RandomState or None, default={default}
+        Seed of initial weights, splits, shuffles and masks, each from a stream of its
+        own. None takes fresh entropy; NumPy's global seed is never used.""",
+    "dtype": """{{"float32", "float64"}} or None, default={default}
+        Of the computation; None takes float32 for float32 inputs, else float64.""",
+    "device": """str, default={default}
+        Where to compute: "cpu".""",
+    "verbose": """int, default={default}
+        1 prints a line per epoch or iteration.""",
+}
+
+_UNIT = Interval(Real, 0, 1, closed="both")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "loss": [StrOptions(set(LOSSES)), HasMethods("pointwise"), callable],
+    "hidden_layer_sizes": ["array-like", _COUNT],
+    "activation": [
+        StrOptions({"relu", "tanh", "logistic", "silu", "gelu", "identity"}),
+    ],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "module": [callable],
+    "module_params": [dict, None],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "l1_ratio": [_UNIT],
+    "fit_intercept": ["boolean"],
+    "standardize": ["boolean"],
+    "optimizer": [
+        StrOptions(set(OPTIMIZERS) | {"auto"}),
+        HasMethods("get_params"),
+        callable,
+    ],
+    "learning_rate": [_POSITIVE],
+    "schedule": [StrOptions(set(SCHEDULES)), HasMethods("factors"), callable, None],
+    "batch_size": [StrOptions({"auto"}), _COUNT, None],
+    "shuffle": ["boolean"],
+    "max_iter": [_COUNT],
+    "tol": [Interval(Real, 0, None, closed="left"), None],
+    "n_iter_no_change": [_COUNT],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "scoring": [str, callable],
+    "clip_norm": [_POSITIVE, None],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "dtype": [StrOptions({"float32", "float64"}), type, HasMethods("itemsize"), None],
+    "device": [str],
+    "verbose": ["verbose"],
+}
+
+
+def documented(**own: str) -> Any:
+    """Return a class decorator that describes and constrains ``__init__``'s arguments.
+
+    It fills ``{parameters}`` in the docstring in the order of the signature, and
+    ``_parameter_constraints``; an argument without a description is an error at import.
+
+    Parameters
+    ----------
+    **own : str
+        Descriptions that differ from the shared ones.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Examples
+    --------
+    >>> from skgrad import MLPRegressor
+    >>> "learning_rate : float, default=0.001" in MLPRegressor.__doc__
+    True
+    """
+
+    def decorate(cls: Any) -> Any:
+        lines = ["Parameters", "    ----------"]
+        arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        for argument in arguments:
+            text = own.get(argument.name) or DESCRIPTIONS[argument.name]
+            default = argument.default
+            shown = f'"{default}"' if isinstance(default, str) else repr(default)
+            lines.append(f"    {argument.name} : {text.format(default=shown)}")
+        cls.__doc__ = cls.__doc__.replace("{parameters}", "\n".join(lines))
+        cls._parameter_constraints = {a.name: CONSTRAINTS[a.name] for a in arguments}
+        return cls
+
+    return decorate
+
+
+_RESOLVERS = {"loss": get_loss, "optimizer": get_optimizer, "schedule": get_schedule}
+
+
+class NestedParams:
+    """``optimizer__b1``, ``loss__delta``, ``module__hidden`` as parameters.
+
+    A loss, optimizer or schedule given by name becomes an object when one of its
+    parameters is set. The entries of ``module_params`` are parameters of their own.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Include those of losses, optimizers, schedules and modules.
+
+        Returns
+        -------
+        dict
+            Names and values.
+        """
+        params: dict[str, Any] = super().get_params(deep)  # type: ignore[misc]
+        module_params = params.get("module_params")
+        if deep and isinstance(module_params, dict):
+            params |= {f"module__{k}": value for k, value in module_params.items()}
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, nested ones too.
+
+        Parameters
+        ----------
+        **params
+            Names and values; ``optimizer__b1=0.95`` sets ``b1`` of the optimizer.
+
+        Returns
+        -------
+        estimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        own = {k: v for k, v in params.items() if "__" not in k}
+        nested = {k: v for k, v in params.items() if "__" in k}
+        if own:
+            super().set_params(**own)  # type: ignore[misc]
+        module = {k: v for k, v in nested.items() if k.startswith("module__")}
+        if module and hasattr(self, "module_params"):
+            # A new dict: the old one may belong to the estimator this was cloned from.
+            values = {k.removeprefix("module__"): v for k, v in module.items()}
+            self.module_params: Any = {**(self.module_params or {}), **values}
+            nested = {k: v for k, v in nested.items() if k not in module}
+        for name in nested:
+            holder = name.partition("__")[0]
+            if holder in _RESOLVERS and isinstance(
+                getattr(self, holder, 0), str | None
+            ):
+                setattr(self, holder, _RESOLVERS[holder](getattr(self, holder)))
+        if nested:
+            super().set_params(**nested)  # type: ignore[misc]
+        return self

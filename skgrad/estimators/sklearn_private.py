@@ -1,0 +1,16 @@
+"""scikit-learn's private helpers that every serious estimator uses, in one place.
+
+They have no public counterpart; the minor version of scikit-learn is pinned for them.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+]

@@ -1,0 +1,264 @@
+"""What targets are: numbers for regressors, classes for classifiers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import log_expit, log_softmax
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import validate_data
+
+from skgrad.estimators.base import can_partial_fit, classifier_loss
+from skgrad.estimators.sklearn_private import fit_context
+from skgrad.losses import Loss
+from skgrad.typing import Array
+
+__all__ = ["GradientClassifierMixin", "GradientRegressorMixin"]
+
+
+class GradientRegressorMixin(RegressorMixin):
+    """Targets are numbers, one column or several."""
+
+    _task: ClassVar[str] = "regression"
+
+    def _check_y(self, X, y, reset):
+        return validate_data(
+            self,
+            X,
+            y,
+            dtype=self._compute_dtype(),
+            multi_output=True,
+            y_numeric=True,
+            reset=reset,
+        )
+
+    def _encode(self, y: Array) -> tuple[Array, int | None]:
+        encoded = np.asarray(y, dtype=np.float64)
+        return encoded, None if y.ndim == 1 else y.shape[1]
+
+    @available_if(can_partial_fit)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Make one pass over some rows, keeping weights and optimizer state.
+
+        The first call fixes the scaling of inputs and targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        estimator
+            The fitted estimator itself.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Return predictions on the scale of the target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The inverse link of the raw predictions: means, quantiles or rates.
+        """
+        return self._make_loss().inverse_link(self._raw_predict(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    """Return whether the loss gives probabilities; the reason is raised if not."""
+    loss = estimator._make_loss()
+    if loss.link not in ("logit", "multinomial_logit"):
+        raise AttributeError(
+            f"Loss {loss.name!r} gives scores without probabilities (its link is "
+            f"{loss.link!r}). Use decision_function, or loss='log_loss'."
+        )
+    return True
+
+
+class GradientClassifierMixin(ClassifierMixin):
+    """Targets are classes of any dtype."""
+
+    _task: ClassVar[str] = "classification"
+
+    def _check_y(self, X, y, reset):
+        X, y = validate_data(self, X, y, dtype=self._compute_dtype(), reset=reset)
+        check_classification_targets(y)
+        return X, y
+
+    def _rows(self, X, y, sample_weight, reset):
+        rows = super()._rows(X, y, sample_weight, reset)
+        if not hasattr(self, "classes_"):
+            self.classes_ = unique_labels(rows.y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes in the rows with a "
+                f"positive weight. Got one class: {self.classes_[0]!r}."
+            )
+        unseen = np.setdiff1d(rows.y, self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"y has classes {unseen.tolist()} that were not among the classes "
+                f"{self.classes_.tolist()} of the first fit."
+            )
+        return rows
+
+    def _weighted_by_class(self, w: Array, y: Array) -> Array:
+        if self.class_weight is None:
+            return w
+        present = w > 0
+        factors = np.ones_like(w)
+        factors[present] = _class_factors(self.class_weight, y[present], w[present])
+        return w * factors
+
+    def _make_loss(self) -> Loss:
+        n_classes = len(getattr(self, "classes_", (0, 1)))
+        loss = classifier_loss(self.loss, n_classes)
+        if loss.task == "regression":
+            return super()._make_loss()  # raises, with the remedy
+        return loss
+
+    def _encode(self, y: Array) -> tuple[Array, int | None]:
+        codes = np.searchsorted(self.classes_, y)
+        if len(self.classes_) == 2:
+            return codes.astype(np.float64), None
+        return codes.astype(np.int64), len(self.classes_)
+
+    def _check_domain(self, loss: Loss, y: Array) -> None:
+        """Classes are encoded: always in the domain."""
+
+    def _strata(self, y: Array) -> Array | None:
+        return y
+
+    @available_if(can_partial_fit)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Make one pass over some rows, keeping weights and optimizer state.
+
+        The first call fixes the classes and the scaling of the inputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Classes.
+        classes : array-like of shape (n_classes,), default=None
+            All classes; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        estimator
+            The fitted estimator itself.
+        """
+        if not hasattr(self, "module_"):
+            if classes is None:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit: rows to "
+                    "come may have classes that these rows have not."
+                )
+            self._forget()
+            self.classes_ = unique_labels(classes)
+        return self._partial_fit(X, y, sample_weight)
+
+    def decision_function(self, X):
+        """Return the raw predictions: log-odds, for the log loss.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the score of ``classes_[1]``, positive where it is
+            predicted; otherwise one column per class.
+        """
+        return self._raw_predict(X)
+
+    def predict(self, X):
+        """Return the class with the largest score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Elements of ``classes_``.
+        """
+        raw = self._raw_predict(X)
+        codes = (raw > 0).astype(np.int64) if raw.ndim == 1 else raw.argmax(axis=1)
+        return self.classes_[codes]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; rows sum to one.
+        """
+        raw = self._raw_predict(X)
+        probability = self._make_loss().inverse_link(raw)
+        if probability.ndim == 1:
+            return np.column_stack([1 - probability, probability])
+        return probability
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Return the logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        raw = self._raw_predict(X)
+        if raw.ndim == 1:
+            return log_expit(np.column_stack([-raw, raw]))
+        return log_softmax(raw, axis=1)
+
+
+def _class_factors(class_weight: Any, y: Array, w: Array) -> Array:
+    """Return the factor of each row; "balanced" counts weights, not rows."""
+    if class_weight != "balanced":
+        return compute_sample_weight(class_weight, y)
+    classes, codes = np.unique(y, return_inverse=True)
+    totals = np.bincount(codes, weights=w)
+    return (w.sum() / (len(classes) * totals))[codes]

@@ -1,0 +1,17 @@
+"""The executor: trace a function once, run it without tracing again."""
+
+from skgrad.executor.graph import Equation, Graph, Variable, verify
+from skgrad.executor.program import Program
+from skgrad.executor.trace import trace
+from skgrad.executor.traced import EagerProgram, Traced
+
+__all__ = [
+    "EagerProgram",
+    "Equation",
+    "Graph",
+    "Program",
+    "Traced",
+    "Variable",
+    "trace",
+    "verify",
+]

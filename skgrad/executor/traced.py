@@ -1,0 +1,136 @@
+"""Traced: a function with one program per signature of its arguments."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skgrad.core.tree import TreeDef, tree_flatten, tree_leaves, tree_unflatten
+from skgrad.exceptions import TraceError
+from skgrad.executor.program import Program
+from skgrad.executor.trace import trace
+from skgrad.tensor import tensor
+from skgrad.transforms import function_name
+from skgrad.typing import Array, Tree
+
+__all__ = ["EagerProgram", "Traced"]
+
+Signature = tuple[TreeDef, tuple[Any, ...]]
+
+
+class EagerProgram:
+    """A function run as Python, operation by operation, in the place of a program.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns trees of tensors.
+    in_treedef : TreeDef
+        Structure of the arguments (a tuple).
+
+    Attributes
+    ----------
+    executor : str
+        ``"eager"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.core.tree import tree_flatten
+    >>> from skgrad.executor import EagerProgram
+    >>> program = EagerProgram(lambda x: x * 2.0, tree_flatten((0,))[1])
+    >>> program.run([np.ones(2)])
+    [array([2., 2.])]
+    """
+
+    executor = "eager"
+
+    def __init__(self, function: Callable[..., Tree], in_treedef: TreeDef) -> None:
+        self.function = function
+        self.in_treedef = in_treedef
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the output leaves for input leaves."""
+        args = tree_unflatten(self.in_treedef, [tensor(a) for a in arrays])
+        return [np.array(tensor(leaf)) for leaf in tree_leaves(self.function(*args))]
+
+    def __call__(self, *args: Tree) -> Tree:
+        """Return the function's value: a tree of new arrays."""
+        leaves, _ = tree_flatten(args)
+        out = self.function(
+            *tree_unflatten(self.in_treedef, [tensor(leaf) for leaf in leaves])
+        )
+        out_leaves, treedef = tree_flatten(out)
+        return tree_unflatten(treedef, [np.array(tensor(leaf)) for leaf in out_leaves])
+
+
+class Traced:
+    """A function traced at its first call with each signature.
+
+    The signature is the structure of the arguments and the shape and dtype of their
+    leaves: never a value.
+
+    Parameters
+    ----------
+    function : callable
+        Pure function of trees of tensors.
+    fallback : bool, default=False
+        Run the function eagerly, with a warning, where it cannot be traced because
+        its Python control flow depends on values.
+
+    Attributes
+    ----------
+    n_traces : int
+        How many programs were made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.executor import Traced
+    >>> double = Traced(lambda x: x * 2.0)
+    >>> double(np.ones(2)).tolist(), double(np.zeros(2)).tolist(), double.n_traces
+    ([2.0, 2.0], [0.0, 0.0], 1)
+    """
+
+    def __init__(self, function: Callable[..., Tree], fallback: bool = False) -> None:
+        self.function = function
+        self.fallback = fallback
+        self._programs: dict[Signature, Program | EagerProgram] = {}
+
+    @property
+    def n_traces(self) -> int:
+        """How many programs were made."""
+        return len(self._programs)
+
+    def program(self, *args: Tree) -> Program | EagerProgram:
+        """Return the program for arguments of this signature, tracing if it is new."""
+        leaves, treedef = tree_flatten(args)
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        signature = (treedef, tuple((a.shape, a.dtype.char) for a in arrays))
+        program = self._programs.get(signature)
+        if program is None:
+            program = self._made(treedef, arrays)
+            self._programs[signature] = program
+        return program
+
+    def _made(self, treedef: TreeDef, arrays: list[Array]) -> Program | EagerProgram:
+        try:
+            return trace(self.function, *tree_unflatten(treedef, arrays))
+        except TraceError as error:
+            if not self.fallback:
+                raise
+            why = " ".join([str(error), *getattr(error, "__notes__", ())])
+            warnings.warn(
+                f"{function_name(self.function)} cannot be traced and runs eagerly, "
+                f"several times slower. {why}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return EagerProgram(self.function, treedef)
+
+    def __call__(self, *args: Tree) -> Tree:
+        """Return the function's value: a tree of new arrays."""
+        return self.program(*args)(*args)

@@ -1,0 +1,218 @@
+"""Activations as modules: elementwise, without parameters."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from skgrad import functional, ops
+from skgrad.exceptions import ParameterError
+from skgrad.nn.module import Module
+from skgrad.tensor import Tensor
+
+__all__ = ["GELU", "Identity", "ReLU", "SiLU", "Sigmoid", "Tanh"]
+
+
+class Identity(Module):
+    """Return the input: the activation that does nothing.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Identity()(skgrad.tensor([-1.0, 2.0])).numpy()
+    array([-1.,  2.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` itself.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape and dtype.
+
+        Returns
+        -------
+        Tensor
+            `x`.
+        """
+        return x
+
+
+class ReLU(Module):
+    """Rectified linear unit, max(x, 0); its derivative at 0 is 0.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.ReLU()(skgrad.tensor([-1.0, 2.0])).numpy()
+    array([0., 2.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return max(x, 0), elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.relu(x)
+        return out
+
+
+class Tanh(Module):
+    """Hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Tanh()(skgrad.tensor([0.0, 1.0])).numpy().round(4)
+    array([0.    , 0.7616])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return tanh(x), elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`, in [-1, 1].
+        """
+        out: Tensor = ops.tanh(x)
+        return out
+
+
+class Sigmoid(Module):
+    """Logistic function, 1 / (1 + exp(-x)), evaluated without overflow.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Sigmoid()(skgrad.tensor([-1000.0, 0.0])).numpy()
+    array([0. , 0.5])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return 1 / (1 + exp(-x)), elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`, in [0, 1].
+        """
+        out: Tensor = ops.sigmoid(x)
+        return out
+
+
+class SiLU(Module):
+    """Sigmoid linear unit (swish), x·sigmoid(x).
+
+    References
+    ----------
+    Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", Neural Networks 107, 2018.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.SiLU()(skgrad.tensor([0.0, 1.0])).numpy().round(4)
+    array([0.    , 0.7311])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x·sigmoid(x), elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.silu(x)
+        return out
+
+
+class GELU(Module):
+    """Gaussian error linear unit, x·Φ(x), Φ being the normal distribution function.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}, default="none"
+        ``"none"`` is x·Φ(x) itself; ``"tanh"`` is the approximation
+        x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
+
+    Raises
+    ------
+    ParameterError
+        If `approximate` is neither.
+
+    References
+    ----------
+    Hendrycks and Gimpel, "Gaussian error linear units", arXiv:1606.08415, section 2.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.GELU()(skgrad.tensor([0.0, 1.0])).numpy().round(4)
+    array([0.    , 0.8413])
+    """
+
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
+        super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ParameterError(
+                f"The 'approximate' parameter of GELU must be 'none' or 'tanh'. "
+                f"Got {approximate!r} instead."
+            )
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x·Φ(x), elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.gelu(x, approximate=self.approximate)
+        return out
+
+    def extra_repr(self) -> str:
+        """Return the approximation, for the ``repr``.
+
+        Returns
+        -------
+        str
+            ``"approximate='none'"`` or ``"approximate='tanh'"``.
+        """
+        return f"approximate={self.approximate!r}"

@@ -1,0 +1,226 @@
+"""The step that minimises a quadratic model, whatever the rank of its Hessian."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from skgrad.optim.full_batch import Matrix, Vector
+
+__all__ = ["Curvature"]
+
+EPS = float(np.finfo(np.float64).eps)
+
+# Reciprocal condition number (1-norm, of the scaled Hessian) above which Cholesky is
+# used: four digits are left for the step, and steps are corrected by further ones.
+WELL_CONDITIONED = 1e-12
+
+# A slope along a flat direction below this part of the whole slope is rounding.
+FLAT_SLOPE = 1e-8
+
+
+class Curvature:
+    r"""A Hessian prepared for Newton steps.
+
+    With :math:`D = \mathrm{diag}(H)^{1/2}` the matrix factorised is
+    :math:`D^{-1} H D^{-1}`, which removes the units of the parameters. When it is
+    safely positive definite that is a Cholesky factorisation, and otherwise a
+    spectral one, in which directions are *curved* (eigenvalue above rounding),
+    *flat* (zero to rounding) or *negative*.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_parameters, n_parameters)
+        Finite; only its symmetric part is used.
+
+    Attributes
+    ----------
+    rank : int
+        Number of curved directions.
+    definite : bool
+        Whether the Hessian is safely positive definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim.curvature import Curvature
+    >>> Curvature(np.diag([2.0, 8.0])).newton_step(np.array([2.0, 8.0]))
+    array([-1., -1.])
+    >>> singular = Curvature(np.ones((2, 2)))
+    >>> singular.rank, singular.newton_step(np.array([2.0, 2.0])).round(12)
+    (1, array([-1., -1.]))
+    """
+
+    def __init__(self, hessian: Matrix) -> None:
+        symmetric = 0.5 * (hessian + hessian.T)
+        self.inverse_scale, empty = _inverse_scale(symmetric)
+        scaled = symmetric * self.inverse_scale * self.inverse_scale[:, np.newaxis]
+        scaled[empty] = 0.0
+        scaled[:, empty] = 0.0
+        self.largest = float(np.abs(scaled).sum(axis=0).max(initial=0.0))
+        self.cholesky = _cholesky(scaled, self.largest)
+        self.rank = len(hessian)
+        self.definite = self.cholesky is not None
+        if not self.definite:
+            self._decompose(scaled)
+
+    def _decompose(self, scaled: Matrix) -> None:
+        """Split the space into curved, flat and negative directions."""
+        self.values, self.vectors = linalg.eigh(scaled)
+        rounding = 4 * len(scaled) * EPS * np.abs(self.values).max(initial=0.0)
+        self.curved = self.values > rounding
+        self.flat = np.abs(self.values) <= rounding
+        self.rank = int(self.curved.sum())
+        flat = self.vectors[:, self.flat] * self.inverse_scale[:, np.newaxis]
+        self.null_basis = linalg.qr(flat, mode="economic")[0] if flat.size else flat
+
+    def newton_step(self, gradient: Vector) -> Vector:
+        """Return minus the pseudo-inverse on the curved directions times `gradient`.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            The step of minimum Euclidean norm; negative directions are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.optim.curvature import Curvature
+        >>> Curvature(np.ones((2, 2))).newton_step(np.array([4.0, 4.0])).round(12)
+        array([-2., -2.])
+        """
+        if self.cholesky is not None:
+            solved = linalg.cho_solve(self.cholesky, self.inverse_scale * gradient)
+            full: Vector = -self.inverse_scale * solved
+            return full
+        slopes = self._slopes(gradient)
+        inverse = np.zeros_like(slopes)
+        inverse[self.curved] = slopes[self.curved] / self.values[self.curved]
+        step: Vector = -self.inverse_scale * (self.vectors @ inverse)
+        step -= self.null_basis @ (self.null_basis.T @ step)
+        return step
+
+    def step(self, gradient: Vector, damping: float) -> Vector:
+        """Return the Newton step plus a shifted one where curvature is missing.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+        damping : float
+            The Levenberg shift of flat and negative directions, in units of a bound
+            on the eigenvalues of the scaled Hessian (its 1-norm).
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            A direction of descent (zero where the gradient is).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.optim.curvature import Curvature
+        >>> Curvature(np.diag([1.0, -1.0])).step(np.array([1.0, 1.0]), damping=1.0)
+        array([-1., -1.])
+        """
+        step = self.newton_step(gradient)
+        if self.cholesky is not None:
+            return step
+        slopes = self._slopes(gradient)
+        missing = ~self.curved
+        if not np.any(~self.curved & ~self.flat):
+            whole = np.linalg.norm(slopes)
+            if np.linalg.norm(slopes[missing]) <= FLAT_SLOPE * whole:
+                return step
+        shift = damping * self._bound(slopes)
+        modified = np.maximum(np.abs(self.values[missing]), shift)
+        extra = self.vectors[:, missing] @ (slopes[missing] / modified)
+        step -= self.inverse_scale * extra
+        return step
+
+    def gradient_step(self, gradient: Vector) -> Vector:
+        """Return a step along the gradient of the scaled parameters.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            Not longer than the minimum along that direction.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.optim.curvature import Curvature
+        >>> Curvature(np.diag([4.0, 1.0])).gradient_step(np.array([4.0, 1.0]))
+        array([-1., -1.])
+        """
+        slopes = self.inverse_scale * gradient
+        step: Vector = -self.inverse_scale * slopes / self._bound(slopes)
+        return step
+
+    def _bound(self, slopes: Vector) -> float:
+        """Return a bound on the eigenvalues; without curvature, one for a unit step."""
+        return self.largest or float(np.linalg.norm(slopes))
+
+    def length(self, step: Vector) -> float:
+        """Return the Euclidean length of a step in the scaled parameters.
+
+        Parameters
+        ----------
+        step : ndarray of shape (n_parameters,)
+            The step.
+
+        Returns
+        -------
+        float
+            The length.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.optim.curvature import Curvature
+        >>> Curvature(np.diag([4.0, 1.0])).length(np.array([1.5, 4.0]))
+        5.0
+        """
+        return float(np.linalg.norm(step / self.inverse_scale))
+
+    def _slopes(self, gradient: Vector) -> Vector:
+        """Return the slopes along the eigenvectors of the scaled Hessian."""
+        slopes: Vector = self.vectors.T @ (self.inverse_scale * gradient)
+        return slopes
+
+
+def _inverse_scale(hessian: Matrix) -> tuple[Vector, NDArray[np.bool_]]:
+    """Return 1 / D and which parameters have no curvature at all.
+
+    In a positive semidefinite matrix |H_ij| <= D_i D_j; the second term of the
+    maximum matters only for the others. A column whose D is below the rounding of
+    the largest is a column of rounding errors (a centred constant feature).
+    """
+    magnitude = np.abs(hessian)
+    top = np.sqrt(magnitude.max(initial=0.0))
+    if top == 0:
+        return np.ones(len(hessian)), np.ones(len(hessian), dtype=bool)
+    scale = np.maximum(np.sqrt(np.diag(magnitude)), magnitude.max(axis=1) / top)
+    empty = scale <= len(hessian) * EPS * top
+    return 1 / np.where(empty, top, scale), empty
+
+
+def _cholesky(scaled: Matrix, norm: float) -> tuple[Matrix, bool] | None:
+    """Return the Cholesky factor, or None unless safely positive definite."""
+    if not len(scaled):
+        return None
+    try:
+        factor: tuple[Matrix, bool] = linalg.cho_factor(scaled)
+    except linalg.LinAlgError:
+        return None
+    rcond, _ = linalg.lapack.dpocon(factor[0], norm)
+    return factor if float(rcond) > WELL_CONDITIONED else None

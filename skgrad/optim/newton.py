@@ -1,0 +1,310 @@
+"""Damped Newton: exact curvature for models of up to some hundred parameters."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from skgrad.exceptions import ParameterError
+from skgrad.optim.curvature import Curvature
+from skgrad.optim.full_batch import (
+    BoundsLike,
+    Callback,
+    FullBatchOptimizer,
+    MinimizeStatus,
+    Objective,
+    Point,
+    Vector,
+    start,
+    stopped_by,
+)
+from skgrad.optim.registry import register_optimizer
+from skgrad.typing import ArrayLike
+
+__all__ = ["Newton"]
+
+EPS = float(np.finfo(np.float64).eps)
+
+# Sufficient decrease of Armijo's rule: Nocedal & Wright (2006), section 3.1.
+ARMIJO = 1e-4
+
+# Halvings and tenths of a step before the line search gives up: 1e-16 of the step.
+MAX_BACKTRACKS = 54
+
+# Refinement steps after convergence; each must be half as long as the one before.
+MAX_REFINEMENTS = 20
+
+# Relative error of the predicted decrease up to which the curvature of the point
+# before still holds.
+TRUST = 0.01
+
+# Range of the Levenberg shift, in units of the largest eigenvalue.
+LEAST_DAMPING, LARGEST_DAMPING = 1e-10, 1e4
+
+
+@register_optimizer("newton")
+class Newton(FullBatchOptimizer):
+    r"""Minimise with Newton's method, damped by backtracking.
+
+    .. math:: x' = x - \alpha H(x)^{+} g(x), \qquad
+        f(x') \le f(x) - 10^{-4} \alpha\, g^\top H^{+} g
+
+    with :math:`\alpha = 1` tried first. For a quadratic function (least squares,
+    ridge) the first step is the closed form.
+
+    Parameters
+    ----------
+    max_iter : int, default=100
+        Largest number of iterations, each of which evaluates one Hessian.
+    tol : float, default=1e-8
+        Stop when the max-norm of the gradient is at most this.
+
+    See Also
+    --------
+    LBFGS : For many parameters, box constraints or no Hessian.
+
+    Notes
+    -----
+    *Scaling.* The Hessian is scaled to a unit diagonal before it is factorised, so
+    the units of the parameters do not matter.
+
+    *Rank deficiency.* Where the curvature is zero to rounding, the Hessian is
+    inverted on its range only and the step has the smallest Euclidean norm: from
+    ``x0 = 0`` a least-squares problem ends at its minimum-norm solution. The rank is
+    decided on the Hessian (``result.rank``), so least squares with a condition
+    number of the (column scaled) design above about 1e7 counts as rank-deficient,
+    and directions weaker than that are left out.
+
+    *No or negative curvature.* A direction with negative curvature, or with none and
+    yet a slope, gets a Levenberg shift, which is adapted from step to step [1]_.
+
+    *Last digits.* After the tolerance or the rounding floor of the value is reached,
+    full steps with the last Hessian continue for as long as each is at most half as
+    long as the one before (iterative refinement [2]_, section 12.1: the length of
+    the step, not the gradient, shows the error in directions of small curvature).
+    They are not counted in ``nit``.
+
+    References
+    ----------
+    .. [1] Nocedal, J. and Wright, S. J. (2006). Numerical Optimization, 2nd ed.,
+       algorithm 3.2 and section 3.4 (eigenvalue modification). Springer.
+    .. [2] Higham, N. J. (2002). Accuracy and Stability of Numerical Algorithms,
+       2nd ed. SIAM.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim import Newton
+    >>> X = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])   # rank one
+    >>> y = np.array([5.0, 10.0, 15.0])
+    >>> def fun(x, hessian=False):
+    ...     r = X @ x - y
+    ...     first = 0.5 * r @ r, X.T @ r
+    ...     return (*first, X.T @ X) if hessian else first
+    >>> result = Newton().minimize(fun, np.zeros(2))
+    >>> result.x.round(8), result.nit
+    (array([1., 2.]), 1)
+    """
+
+    def __init__(self, max_iter: int = 100, tol: float = 1e-8) -> None:
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def minimize(
+        self,
+        fun: Callable[..., Any],
+        x0: ArrayLike,
+        callback: Callback | None = None,
+        bounds: BoundsLike | None = None,
+    ) -> OptimizeResult:
+        """Minimise `fun` from `x0`; see :meth:`FullBatchOptimizer.minimize`.
+
+        Parameters
+        ----------
+        fun : callable
+            ``fun(x) -> (value, gradient)`` and
+            ``fun(x, hessian=True) -> (value, gradient, hessian)``.
+        x0 : array-like of shape (n_parameters,)
+            Starting point.
+        callback : callable, default=None
+            ``callback(x, value, gradient_norm, iteration)``.
+        bounds : None
+            Newton takes none.
+
+        Returns
+        -------
+        scipy.optimize.OptimizeResult
+            As :meth:`FullBatchOptimizer.minimize` says, and ``rank``: the number of
+            directions in which the last Hessian is positive beyond rounding.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is invalid or `bounds` is given.
+        ShapeError
+            If `x0`, the gradient or the Hessian has the wrong shape.
+        """
+        self.validate()
+        if bounds is not None:
+            raise ParameterError(
+                "Newton takes no bounds. Use LBFGS (optimizer='lbfgs'), which does."
+            )
+        run = _Run(Objective(fun), start(x0), callback)
+        status = run.descend(self.max_iter, self.tol)
+        if status.success:
+            status = run.refine(status, self.tol)
+        result = self._result(status, run.point, run.objective, run.nit, run.point.norm)
+        result.rank = run.rank
+        return result
+
+
+class _Run:
+    """State of one minimisation: the point, the curvature there, the damping."""
+
+    def __init__(
+        self, objective: Objective, x: Vector, callback: Callback | None
+    ) -> None:
+        self.objective = objective
+        self.callback = callback
+        self.nit = 0
+        self.rank = 0
+        self.damping = 1.0
+        self.last_length = np.inf
+        self.first_value = 0.0
+        self.expandable = self._expand(x)
+
+    def _expand(self, x: Vector) -> bool:
+        """Evaluate the function and its curvature at `x`; tell whether all finite."""
+        self.point, hessian = self.objective.with_hessian(x)
+        if not (self.point.finite and np.isfinite(hessian).all()):
+            return False
+        self.curvature = Curvature(hessian)
+        self.rank = self.curvature.rank
+        return True
+
+    def descend(self, max_iter: int, tol: float) -> MinimizeStatus:
+        """Take damped Newton steps until something stops them."""
+        if not self.expandable:
+            return MinimizeStatus.NOT_FINITE
+        self.first_value = self.point.value
+        while self.point.norm > tol:
+            if self.nit == max_iter:
+                return MinimizeStatus.MAX_ITER
+            if self.nit and not self._expand(self.point.x):
+                return MinimizeStatus.NOT_FINITE
+            step = self.curvature.step(self.point.gradient, self.damping)
+            if not (self._advance(step) or self._recover()):
+                return self._why_no_step()
+            if stopped_by(self.callback, self.point, self.point.norm, self.nit):
+                return MinimizeStatus.STOPPED
+            if self.point.norm > tol and self._at_floor():
+                return MinimizeStatus.ROUNDING_FLOOR
+        return MinimizeStatus.CONVERGED
+
+    def _advance(self, step: Vector) -> bool:
+        """Take `step` or a part of it; tell whether there was one."""
+        trial, fraction = line_search(self.objective, self.point, step)
+        if trial is None:
+            return False
+        predicted = -0.5 * self.point.gradient @ step
+        actual = self.point.value - trial.value
+        self.trusted = bool(
+            fraction == 1 and abs(actual - predicted) <= TRUST * predicted
+        )
+        if not self.curvature.definite:
+            damping = self.damping * (0.1 if fraction == 1 else 10.0)
+            self.damping = min(max(damping, LEAST_DAMPING), LARGEST_DAMPING)
+        self.last_length = fraction * self.curvature.length(step)
+        self.point = trial
+        self.nit += 1
+        return True
+
+    def _recover(self) -> bool:
+        """Descend along the scaled gradient where Newton's direction led nowhere.
+
+        That happens at kinks of the gradient (Huber's loss with few small residuals),
+        where the curvature says little about the neighbourhood.
+        """
+        if self._at_rounding():
+            return False
+        self.damping = 1.0
+        return self._advance(self.curvature.gradient_step(self.point.gradient))
+
+    def _at_floor(self) -> bool:
+        """Tell whether the next step would change the value by rounding only.
+
+        The curvature is that of the point before, which saves a Hessian; it is used
+        where it predicted the last decrease well.
+        """
+        return self.trusted and self._promised() <= EPS * abs(self.point.value)
+
+    def _promised(self) -> float:
+        """Return the decrease of the value that the quadratic model promises."""
+        gradient = self.point.gradient
+        return float(-0.5 * gradient @ self.curvature.step(gradient, damping=1.0))
+
+    def _at_rounding(self) -> bool:
+        """Tell whether the promised decrease could be lost in rounding errors.
+
+        The value carries the rounding errors of its terms, which may be larger than
+        itself: the value at the start measures them (residuals that vanish).
+        """
+        rounding = EPS * max(1e4 * abs(self.point.value), abs(self.first_value))
+        return self._promised() <= rounding
+
+    def _why_no_step(self) -> MinimizeStatus:
+        """Tell a minimum reached to rounding from a function that misbehaves."""
+        if self._at_rounding():
+            return MinimizeStatus.ROUNDING_FLOOR
+        return MinimizeStatus.NO_DECREASE
+
+    def refine(self, status: MinimizeStatus, tol: float) -> MinimizeStatus:
+        """Take full steps with the last curvature while each halves the step."""
+        rounding = 1e4 * EPS * max(abs(self.point.value), abs(self.first_value))
+        for _ in range(MAX_REFINEMENTS):
+            x, value, gradient = self.point
+            step = self.curvature.newton_step(gradient)
+            length = self.curvature.length(step)
+            if not 0 < length <= 0.5 * self.last_length:
+                break
+            trial = self.objective(x + step)
+            if not (trial.finite and trial.value <= value + rounding):
+                break
+            self.point, self.last_length = trial, length
+        return MinimizeStatus.CONVERGED if self.point.norm <= tol else status
+
+
+def line_search(
+    objective: Objective, point: Point, step: Vector
+) -> tuple[Point | None, float]:
+    """Backtrack from the full step until Armijo's rule holds.
+
+    Where the decrease is below the rounding of the value, a smaller gradient counts
+    instead. Returns the new point and the step length, or ``(None, 0.0)``.
+    """
+    slope = float(point.gradient @ step)
+    rounding = 8 * EPS * abs(point.value)
+    length = 1.0
+    for _ in range(MAX_BACKTRACKS):
+        trial = objective(point.x + length * step)
+        rise = trial.value - point.value
+        if trial.finite and rise <= ARMIJO * length * slope < 0:
+            return trial, length
+        if trial.finite and rise <= rounding and trial.norm < point.norm:
+            return trial, length
+        if -length * slope <= 0.01 * rounding:
+            break
+        length *= _shrink(rise, length * slope)
+    return None, 0.0
+
+
+def _shrink(rise: float, slope: float) -> float:
+    """Return the minimum of the parabola through what is known, in [0.1, 0.5].
+
+    The parabola has value 0 and the given slope at 0, and the value `rise` at 1.
+    """
+    if not np.isfinite(rise):
+        return 0.1
+    curvature = 2 * (rise - slope)
+    return 0.5 if curvature <= 0 else float(np.clip(-slope / curvature, 0.1, 0.5))

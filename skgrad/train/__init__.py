@@ -1,0 +1,34 @@
+"""Training: objectives, the loops that minimise them, and when they stop."""
+
+from skgrad.train.curvature import Curvature
+from skgrad.train.data import Data, row_keys
+from skgrad.train.full_batch import fit_full_batch
+from skgrad.train.objective import Frame, Objective, as_arrays, mode
+from skgrad.train.stochastic import (
+    Epoch,
+    Fit,
+    Settings,
+    TrainState,
+    fit_stochastic,
+    initial_state,
+)
+from skgrad.train.stopping import Patience, StopReason
+
+__all__ = [
+    "Curvature",
+    "Data",
+    "Epoch",
+    "Fit",
+    "Frame",
+    "Objective",
+    "Patience",
+    "Settings",
+    "StopReason",
+    "TrainState",
+    "as_arrays",
+    "fit_full_batch",
+    "fit_stochastic",
+    "initial_state",
+    "mode",
+    "row_keys",
+]

@@ -1,0 +1,138 @@
+"""Training data: arrays with equal rows, cut into batches and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgrad.core.random import host_generator
+from skgrad.typing import Array
+
+__all__ = ["Data", "row_keys"]
+
+# Rows of a block of a full-batch evaluation take about so many bytes: a block and what
+# is computed from it stay in the cache.
+BLOCK_BYTES = 2**21
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of inputs, targets and weights.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Inputs, in the dtype of the computation; may be memory-mapped.
+    y : array of shape (n_samples,) or (n_samples, n_outputs)
+        Targets as the loss sees them.
+    w : array of shape (n_samples,)
+        Weights with mean one, in the dtype of the computation.
+    keys : array of shape (n_samples,), optional
+        uint32 identities of the rows, see :func:`row_keys`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import Data
+    >>> data = Data(np.zeros((5, 2)), np.zeros(5), np.ones(5))
+    >>> [len(rows) for rows in data.batches(2, seed=0, epoch=0)]
+    [2, 2, 1]
+    """
+
+    X: Array
+    y: Array
+    w: Array
+    keys: Array | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return int(self.X.shape[0])
+
+    def n_batches(self, batch_size: int) -> int:
+        """Return the number of batches of an epoch, the last partial one included."""
+        return -(-self.n_samples // batch_size)
+
+    def batches(
+        self, batch_size: int, seed: int, epoch: int, shuffle: bool = True
+    ) -> Iterator[Array]:
+        """Yield the row numbers of each batch of an epoch.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows per batch; the last one may be smaller.
+        seed : int
+            Seed of the shuffles.
+        epoch : int
+            Number of the epoch: the order is a pure function of seed and epoch.
+        shuffle : bool, default=True
+            Whether to shuffle; a single batch is never shuffled.
+
+        Yields
+        ------
+        array of int64
+            Row numbers.
+        """
+        order = np.arange(self.n_samples)
+        if shuffle and batch_size < self.n_samples:
+            host_generator(seed, "shuffle", epoch).shuffle(order)
+        for start in range(0, self.n_samples, batch_size):
+            yield order[start : start + batch_size]
+
+    def rows(self, index: Array | slice) -> Data:
+        """Return some of the rows."""
+        keys = None if self.keys is None else self.keys[index]
+        return Data(self.X[index], self.y[index], self.w[index], keys)
+
+    def blocks(self) -> Iterator[Data]:
+        """Yield all rows in order, in blocks that fit the cache, as views."""
+        row_bytes = max(1, self.X.itemsize * int(np.prod(self.X.shape[1:])))
+        size = max(256, BLOCK_BYTES // row_bytes)
+        for start in range(0, self.n_samples, size):
+            yield self.rows(slice(start, start + size))
+
+
+def row_keys(X: Array) -> Array:
+    """Return a 32-bit identity of each row, computed from its elements.
+
+    Equal rows have equal keys. Random masks keyed by them follow a row wherever it
+    stands in a batch, so that a row with weight two equals the row written twice, and
+    the order of the rows does not matter, for models with dropout too.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Rows, of any fixed-size dtype.
+
+    Returns
+    -------
+    array of uint32 of shape (n_samples,)
+        The keys.
+
+    References
+    ----------
+    The mixing step is MurmurHash3's (A. Appleby, 2011), applied to 32-bit words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import row_keys
+    >>> keys = row_keys(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+    >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
+    (True, False)
+    """
+    flat = np.ascontiguousarray(X).reshape(X.shape[0], -1)
+    words = flat.view(np.uint32) if flat.itemsize % 4 == 0 else flat.astype(np.uint32)
+    keys = np.full(X.shape[0], words.shape[1], dtype=np.uint32)
+    for column in words.T:
+        k = column * np.uint32(0xCC9E2D51)
+        k = ((k << np.uint32(15)) | (k >> np.uint32(17))) * np.uint32(0x1B873593)
+        keys ^= k
+        keys = (keys << np.uint32(13)) | (keys >> np.uint32(19))
+        keys = keys * np.uint32(5) + np.uint32(0xE6546B64)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        keys = (keys ^ (keys >> np.uint32(shift))) * np.uint32(factor)
+    return keys ^ (keys >> np.uint32(16))

@@ -1,0 +1,322 @@
+"""What is minimised, as pure functions of trees.
+
+``objective = mean_i(w_i * loss_i) + alpha * penalty`` with weights of mean one and
+
+``penalty = l1_ratio * |c|_1 + (1 - l1_ratio) / 2 * |c|²``
+
+over the penalised coefficients c: parameters with two or more axes (weights of layers;
+biases and scales have one). Every float in it is an input of the traced functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skgrad import ops
+from skgrad.core.random import RandomScope, entered
+from skgrad.core.tree import tree_map
+from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.losses import Loss
+from skgrad.nn import Module, functional_call
+from skgrad.optim import clip_by_norm
+from skgrad.tensor import Tensor, tensor
+from skgrad.transforms import value_and_grad
+from skgrad.typing import Array, Tree
+
+__all__ = ["Frame", "Objective"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frozen affine layers around a module.
+
+    The module sees ``(X - x_mean) / x_scale``, the loss sees the module's output plus
+    ``offset``. Predictions on the raw scale are ``y_shift + y_scale * output``.
+
+    Parameters
+    ----------
+    x_mean, x_scale : array of shape (n_features,)
+        Of the inputs; 0 and 1 leave them as they are.
+    offset : array of shape () or (n_outputs,)
+        Added to the module's output before the loss.
+    y_shift, y_scale : array of shape () or (n_outputs,)
+        From the module's output to the raw prediction.
+
+    Examples
+    --------
+    >>> from skgrad.train import Frame
+    >>> Frame.identity(2, "float64").x_scale
+    array([1., 1.])
+    """
+
+    x_mean: Array
+    x_scale: Array
+    offset: Array
+    y_shift: Array
+    y_scale: Array
+
+    @classmethod
+    def identity(cls, n_features: int, dtype: Any) -> Frame:
+        """Return the frame that changes nothing."""
+        zero, one = np.zeros((), dtype=dtype), np.ones((), dtype=dtype)
+        ones = np.ones(n_features, dtype=dtype)
+        return cls(0 * ones, ones, zero, zero, one)
+
+    def inputs(self) -> dict[str, Array]:
+        """Return what the traced functions need of it."""
+        return {
+            "x_mean": self.x_mean,
+            "x_inverse_scale": 1 / self.x_scale,
+            "offset": self.offset,
+        }
+
+    def raw_prediction(self, output: Array) -> Array:
+        """Return raw predictions on the scale of the target."""
+        return self.y_shift + self.y_scale * output
+
+
+class Objective:
+    """A module and a loss with a penalty, as pure functions.
+
+    Parameters
+    ----------
+    module : Module
+        The model; its parameters must be of one floating dtype.
+    loss : Loss
+        Value per sample.
+    n_outputs : int or None
+        Columns of the target; ``None`` if it is a vector.
+    alpha, l1_ratio : float
+        The penalty, see the module's docstring.
+    clip_norm : float or None, default=None
+        Largest norm of the gradient of a stochastic step.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the parameters, in the order of the flat vector.
+    shapes : list of tuple of int
+        Their shapes.
+
+    Examples
+    --------
+    >>> from skgrad import nn
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.train import Objective
+    >>> Objective(nn.Linear(2, 1), SquaredError(), None).shapes
+    [(1, 2), (1,)]
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        loss: Loss,
+        n_outputs: int | None,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        self.module = module
+        self.loss = loss
+        self.n_outputs = n_outputs
+        self.alpha = float(alpha)
+        self.l1_ratio = float(l1_ratio)
+        self.clip_norm = clip_norm
+        parameters = dict(module.named_parameters())
+        _check_parameters(module, parameters)
+        self.names = list(parameters)
+        self.shapes = [p.shape for p in parameters.values()]
+        self.dtype = next(iter(parameters.values())).dtype
+        penalised = [np.full(shape, len(shape) > 1) for shape in self.shapes]
+        self.mask: Array = np.concatenate([m.ravel() for m in penalised])
+
+    # --- between module and flat vector -------------------------------------------
+
+    def parameters(self) -> Array:
+        """Return the module's parameters as one flat vector."""
+        leaves = [p.numpy().ravel() for p in self.module.parameters()]
+        return np.concatenate(leaves).astype(self.dtype)
+
+    def buffers(self) -> dict[str, Array]:
+        """Return copies of the module's buffers by name."""
+        return {n: b.numpy().copy() for n, b in self.module.named_buffers()}
+
+    def store(self, theta: Array, buffers: Mapping[str, Array]) -> None:
+        """Fill the module with parameters and buffers."""
+        leaves = ops.unpack(theta.astype(self.dtype), self.shapes)
+        for parameter, leaf in zip(self.module.parameters(), leaves, strict=True):
+            parameter.assign_(leaf.numpy().copy())
+        for name, buffer in self.module.named_buffers():
+            buffer.assign_(buffers[name])
+
+    def hyper(self, frame: Frame) -> dict[str, Any]:
+        """Return every number the functions below depend on, as float64 scalars."""
+        scalars = {"alpha": self.alpha, "l1_ratio": self.l1_ratio}
+        if self.clip_norm is not None:
+            scalars["clip_norm"] = float(self.clip_norm)
+        return {
+            **{name: np.float64(value) for name, value in scalars.items()},
+            "frame": frame.inputs(),
+            "loss": tree_map(np.float64, self.loss.hyperparameters()),
+            "mask": self.mask.astype(self.dtype),
+        }
+
+    # --- the traced functions -----------------------------------------------------
+
+    def output(
+        self, theta: Any, buffers: Tree, hyper: Tree, X: Any
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """Return the module's output, of the target's shape, and the new buffers."""
+        params = dict(zip(self.names, ops.unpack(theta, self.shapes), strict=True))
+        frame = hyper["frame"]
+        inputs = ops.multiply(
+            ops.subtract(X, frame["x_mean"]), frame["x_inverse_scale"]
+        )
+        out, buffers = functional_call(self.module, params, buffers, inputs)
+        return self._shaped(out, X.shape[0]), buffers
+
+    def _shaped(self, out: Any, n_rows: int) -> Any:
+        """Return the output as (n,) for a vector target; refuse other shapes."""
+        name = type(self.module).__name__
+        if not isinstance(out, Tensor):
+            raise ShapeError(
+                f"{name}.forward must return a Tensor. Got {type(out).__name__}."
+            )
+        if self.n_outputs is None and out.shape == (n_rows, 1):
+            return ops.squeeze(out, -1)
+        expected = (n_rows,) if self.n_outputs is None else (n_rows, self.n_outputs)
+        if out.shape != expected:
+            raise ShapeError(
+                f"{name}.forward must return shape {expected} for {n_rows} rows and "
+                f"this target{' (or with a last axis of 1)' if len(expected) == 1 else ''}"
+                f". Got {out.shape}: the last layer needs {self.n_outputs or 1} outputs."
+            )
+        return out
+
+    def values(self, output: Any, hyper: Tree, y: Any) -> Any:
+        """Return the loss of each row."""
+        raw = ops.add(output, hyper["frame"]["offset"])
+        scalars = tree_map(lambda h: ops.astype(h, raw.dtype), hyper["loss"])
+        return self.loss.pointwise(y, raw, **scalars)
+
+    def penalty(self, theta: Any, hyper: Tree) -> Any:
+        """Return alpha times the penalty of the coefficients, or None without one."""
+        terms = []
+        coefficients = ops.multiply(theta, hyper["mask"])
+        if self.alpha and self.l1_ratio > 0:
+            rate = ops.multiply(hyper["alpha"], hyper["l1_ratio"])
+            terms.append(_scaled(rate, ops.sum(ops.absolute(coefficients))))
+        if self.alpha and self.l1_ratio < 1:
+            rest = ops.subtract(1.0, hyper["l1_ratio"])
+            rate = ops.multiply(hyper["alpha"], ops.multiply(rest, 0.5))
+            terms.append(_scaled(rate, ops.sum(ops.square(coefficients))))
+        return ops.add(*terms) if len(terms) == 2 else (terms or [None])[0]
+
+    def step(
+        self, optimizer: Any, params: Any, state: Tree, hyper: Tree, batch: Tree
+    ) -> tuple[Any, Tree, Tree]:
+        """Return parameters, state and sums after one step of a stochastic optimizer.
+
+        The sums are float64: ``loss`` (Σ wᵢ lossᵢ before the step), ``weight`` (Σ wᵢ),
+        ``penalty`` (times the number of rows).
+        """
+        n_rows = batch["X"].shape[0]
+
+        def objective(theta: Any) -> Any:
+            output, buffers = self.output(theta, state["buffers"], hyper, batch["X"])
+            total = ops.sum(
+                ops.multiply(batch["w"], self.values(output, hyper, batch["y"]))
+            )
+            value = ops.divide(total, float(n_rows))
+            penalty = self.penalty(theta, hyper)
+            if penalty is not None:
+                value = ops.add(value, penalty)
+            return value, (total, penalty, buffers)
+
+        scope = RandomScope(0, key=hyper["key"], step=batch["step"], rows=batch["keys"])
+        with entered(scope):
+            (_, aux), gradient = value_and_grad(objective, has_aux=True)(params)
+        total, penalty, buffers = aux
+        if self.clip_norm is not None:
+            gradient = clip_by_norm(gradient, hyper["clip_norm"])
+        rates = {**hyper["optimizer"], "learning_rate": batch["learning_rate"]}
+        new, moments = optimizer.update(gradient, state["optimizer"], params, rates)
+        sums = {
+            "loss": ops.astype(total, "float64"),
+            "weight": ops.astype(ops.sum(batch["w"]), "float64"),
+            "penalty": _scaled64(penalty, n_rows),
+        }
+        return new, {"buffers": buffers, "optimizer": moments}, sums
+
+    def sums(self, theta: Any, buffers: Tree, hyper: Tree, batch: Tree) -> Tree:
+        """Return Σ wᵢ lossᵢ and Σ wᵢ of some rows, in float64."""
+        output, _ = self.output(theta, buffers, hyper, batch["X"])
+        values = ops.multiply(batch["w"], self.values(output, hyper, batch["y"]))
+        return {
+            "loss": ops.sum(ops.astype(values, "float64")),
+            "weight": ops.sum(ops.astype(batch["w"], "float64")),
+        }
+
+    def sums_and_gradient(
+        self, theta: Any, buffers: Tree, hyper: Tree, batch: Tree
+    ) -> Tree:
+        """Return the sums of some rows and their gradient (n_parameters,)."""
+
+        def loss(flat: Any) -> Any:
+            sums = self.sums(flat, buffers, hyper, batch)
+            return sums["loss"], sums
+
+        (_, sums), gradient = value_and_grad(loss, has_aux=True)(theta)
+        return {**sums, "gradient": ops.astype(gradient, "float64")}
+
+
+@contextmanager
+def mode(module: Module, training: bool) -> Iterator[None]:
+    """Put a module in training or evaluation mode inside the block."""
+    flags = [(m, m.training) for m in module.modules()]
+    module.train(training)
+    try:
+        yield
+    finally:
+        for m, flag in flags:
+            m.training = flag
+
+
+def batch_of(data: Any, **per_step: Any) -> dict[str, Array]:
+    """Return rows of data as the ``batch`` of the traced functions."""
+    return {"X": data.X, "y": data.y, "w": data.w, **per_step}
+
+
+def as_arrays(tree: Tree) -> Tree:
+    """Return a tree of tensors as one of NumPy arrays of its own."""
+    return tree_map(lambda leaf: np.array(tensor(leaf).numpy()), tree)
+
+
+def _scaled(scalar: Any, x: Any) -> Any:
+    return ops.multiply(ops.astype(scalar, x.dtype), x)
+
+
+def _scaled64(penalty: Any, n_rows: int) -> Any:
+    if penalty is None:
+        return tensor(0.0)
+    return ops.multiply(ops.astype(penalty, "float64"), float(n_rows))
+
+
+def _check_parameters(module: Module, parameters: dict[str, Any]) -> None:
+    name = type(module).__name__
+    if not parameters:
+        raise ParameterError(
+            f"{name} has no parameters to fit. Assign layers or nn.Parameter objects "
+            "to attributes in its __init__."
+        )
+    dtypes = {p.dtype for p in parameters.values()}
+    if len(dtypes) > 1:
+        raise ParameterError(
+            f"The parameters of {name} have different dtypes: "
+            f"{sorted(str(d) for d in dtypes)}. Convert with module.to(dtype=...)."
+        )

@@ -1,0 +1,399 @@
+"""Training by minibatches: the loop around the traced step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skgrad.core.random import STREAMS
+from skgrad.core.tree import (
+    TreeDef,
+    tree_flatten,
+    tree_leaves,
+    tree_map,
+    tree_unflatten,
+)
+from skgrad.exceptions import DivergenceError, GraphError
+from skgrad.executor import Traced
+from skgrad.optim import Optimizer, Schedule
+from skgrad.tensor import tensor
+from skgrad.train.data import Data
+from skgrad.train.objective import Frame, Objective, as_arrays, batch_of, mode
+from skgrad.train.stopping import Patience, StopReason
+from skgrad.typing import Array, Tree
+
+__all__ = ["Epoch", "Fit", "Settings", "TrainState", "fit_stochastic"]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Everything a fit changes: what a checkpoint holds.
+
+    Parameters
+    ----------
+    params : array of shape (n_parameters,)
+        The flat vector of parameters.
+    state : tree of array
+        ``{"buffers": ..., "optimizer": ...}``.
+    epoch, step : int
+        How many were completed.
+    schedule : dict or None
+        State of the schedule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import TrainState
+    >>> TrainState(np.zeros(3), {"buffers": {}, "optimizer": ()}).epoch
+    0
+    """
+
+    params: Array
+    state: Tree
+    epoch: int = 0
+    step: int = 0
+    schedule: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; see the estimators for the meaning of each.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The initial rate.
+    batch_size : int
+        Rows per step.
+    max_iter : int
+        Epochs.
+    tol : float or None
+        Smallest improvement per epoch that counts.
+    n_iter_no_change : int
+        Epochs without improvement that are tolerated.
+    early_stopping : bool
+        Watch the validation score instead of the training objective and return the
+        best epoch.
+    shuffle : bool
+        Shuffle the rows before each epoch.
+    seed : int
+        Seed of shuffles and masks.
+
+    Examples
+    --------
+    >>> from skgrad.train import Settings
+    >>> Settings(learning_rate=0.01).batch_size
+    200
+    """
+
+    learning_rate: float = 1e-3
+    batch_size: int = 200
+    max_iter: int = 200
+    tol: float | None = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    shuffle: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What happened in one epoch.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 1.
+    objective : float
+        Weighted mean loss plus penalty over the epoch, each batch before its step.
+    score : float or None
+        Validation score, larger is better.
+    learning_rate : float
+        Of the last step.
+
+    Examples
+    --------
+    >>> from skgrad.train import Epoch
+    >>> Epoch(1, 0.5, None, 0.001).objective
+    0.5
+    """
+
+    number: int
+    objective: float
+    score: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The result of a fit.
+
+    Parameters
+    ----------
+    state : TrainState
+        Where it ended: the best epoch after early stopping or an interruption.
+    reason : StopReason
+        Why it ended.
+    epochs : list of Epoch
+        The history, one entry per completed epoch.
+    best_epoch : int or None
+        The epoch that was restored; None if it is simply the last.
+    n_traces : int
+        How many programs were traced.
+    executor : str
+        What ran the steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import Fit, StopReason, TrainState
+    >>> state = TrainState(np.zeros(1), {})
+    >>> Fit(state, StopReason.MAX_ITER).epochs
+    []
+    """
+
+    state: TrainState
+    reason: StopReason
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int | None = None
+    n_traces: int = 0
+    executor: str = "reference"
+
+
+class Steps:
+    """Runs the steps of epochs through programs, one per batch shape."""
+
+    def __init__(
+        self, objective: Objective, optimizer: Optimizer, hyper: Tree, data: Data
+    ) -> None:
+        self.objective = objective
+        self.traced = Traced(partial(objective.step, optimizer), fallback=True)
+        self.hyper = hyper
+        self.hyper_leaves = tree_leaves(hyper)
+        self.data = data
+        self.executor = "reference"
+        self._programs: dict[int, Any] = {}
+
+    def run(
+        self, state: TrainState, batches: Iterable[Array], rates: Array
+    ) -> tuple[TrainState, dict[str, float]]:
+        """Return the state after the batches and the sums over them."""
+        carry, treedef = tree_flatten((state.params, state.state))
+        totals = {"loss": 0.0, "penalty": 0.0, "weight": 0.0}
+        n_rows = 0
+        step = state.step
+        for rows, rate in zip(batches, rates, strict=True):
+            whole = len(rows) == self.data.n_samples
+            part = self.data if whole else self.data.rows(rows)
+            batch = batch_of(
+                part,
+                keys=part.keys,
+                learning_rate=np.float64(rate),
+                step=np.int64(step),
+            )
+            program = self._program(carry, treedef, batch)
+            out = program.run([*carry, *self.hyper_leaves, *tree_leaves(batch)])
+            carry, sums = out[: len(carry)], out[len(carry) :]
+            for name, value in zip(sorted(totals), sums, strict=True):
+                totals[name] += float(value)
+            n_rows += len(rows)
+            step += 1
+        totals["penalty"] /= n_rows
+        params, changed = tree_unflatten(treedef, carry)
+        return replace(state, params=params, state=changed, step=step), totals
+
+    def _program(self, carry: list[Array], treedef: TreeDef, batch: Tree) -> Any:
+        n_rows = batch["X"].shape[0]
+        if n_rows not in self._programs:
+            params, state = tree_unflatten(treedef, carry)
+            with mode(self.objective.module, training=True):
+                program = self.traced.program(params, state, self.hyper, batch)
+            _check_carry(program, len(carry))
+            self._programs[n_rows] = program
+            self.executor = program.executor
+        return self._programs[n_rows]
+
+
+def _check_carry(program: Any, n_carry: int) -> None:
+    """Check that every leaf of params and state keeps its shape and dtype."""
+    if program.executor == "eager":
+        return
+    pairs = zip(program.graph.inputs, program.graph.outputs[:n_carry], strict=False)
+    for before, after in pairs:
+        if (before.shape, before.dtype) != (after.shape, after.dtype):
+            raise GraphError(
+                "A step changes a leaf of its state from "
+                f"{before.dtype}{before.shape} to {after.dtype}{after.shape}."
+            )
+
+
+def initial_state(
+    objective: Objective, optimizer: Optimizer, schedule: Schedule
+) -> TrainState:
+    """Return the state before the first step, from the module as it is.
+
+    Parameters
+    ----------
+    objective : Objective
+        Gives parameters and buffers.
+    optimizer : Optimizer
+        Gives its state.
+    schedule : Schedule
+        Gives its state.
+
+    Returns
+    -------
+    TrainState
+        Arrays of its own.
+    """
+    params = objective.parameters()
+    moments = as_arrays(optimizer.init(tensor(params)))
+    state = {"buffers": objective.buffers(), "optimizer": moments}
+    return TrainState(params, state, schedule=schedule.init())
+
+
+def fit_stochastic(
+    objective: Objective,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    data: Data,
+    frame: Frame,
+    settings: Settings,
+    *,
+    state: TrainState | None = None,
+    score: Callable[[TrainState], float] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> Fit:
+    """Minimise an objective by minibatch steps.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to minimise.
+    optimizer : Optimizer
+        The pure pair of functions.
+    schedule : Schedule
+        Multiplies the learning rate.
+    data : Data
+        Training rows, with keys.
+    frame : Frame
+        The affine layers around the module.
+    settings : Settings
+        How to train.
+    state : TrainState, optional
+        Where to continue; by default a new state from the module.
+    score : callable, optional
+        ``score(state) -> float``, the validation score, larger is better; called
+        after each epoch.
+    on_epoch : callable, optional
+        Called with each :class:`Epoch`; may raise ``StopIteration`` to stop.
+
+    Returns
+    -------
+    Fit
+        The module itself is not changed.
+
+    Raises
+    ------
+    DivergenceError
+        If the objective is no longer finite; says at which epoch and what to do.
+    """
+    hyper = {
+        **objective.hyper(frame),
+        "key": np.array([settings.seed, STREAMS["mask"]], dtype=np.uint32),
+        "optimizer": tree_map(np.float64, optimizer.hyperparameters()),
+    }
+    state = state or initial_state(objective, optimizer, schedule)
+    steps = Steps(objective, optimizer, hyper, data)
+    run = _Run(steps, schedule, settings, score, state)
+    reason = run.until_stop(on_epoch)
+    keep_best = reason is StopReason.INTERRUPTED or settings.early_stopping
+    best = run.best if keep_best and run.best is not None else None
+    return Fit(
+        run.state if best is None else best,
+        reason,
+        run.epochs,
+        None if best is None else best.epoch,
+        steps.traced.n_traces,
+        steps.executor,
+    )
+
+
+class _Run:
+    """One fit in progress."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        schedule: Schedule,
+        settings: Settings,
+        score: Callable[[TrainState], float] | None,
+        state: TrainState,
+    ) -> None:
+        self.steps = steps
+        self.schedule = schedule
+        self.settings = settings
+        self.score = score
+        self.state = state
+        self.last_epoch = state.epoch + settings.max_iter
+        self.patience = Patience(settings.tol, settings.n_iter_no_change)
+        self.epochs: list[Epoch] = []
+        self.best: TrainState | None = None
+
+    def until_stop(self, on_epoch: Callable[[Epoch], object] | None) -> StopReason:
+        """Run epochs until one of the reasons to stop."""
+        try:
+            while self.state.epoch < self.last_epoch:
+                epoch = self.one_epoch()
+                if on_epoch is not None:
+                    on_epoch(epoch)
+                if self.patience.exhausted:
+                    return (
+                        StopReason.EARLY_STOPPING
+                        if self.settings.early_stopping
+                        else StopReason.NO_IMPROVEMENT
+                    )
+        except KeyboardInterrupt:
+            return StopReason.INTERRUPTED
+        except StopIteration:
+            return StopReason.STOPPED
+        return StopReason.MAX_ITER
+
+    def one_epoch(self) -> Epoch:
+        """Run one epoch and note what came of it."""
+        s, data, number = self.settings, self.steps.data, self.state.epoch
+        n_steps = data.n_batches(s.batch_size)
+        factors = self.schedule.factors(
+            number, n_steps, self.last_epoch, self.state.schedule
+        )
+        rates = s.learning_rate * factors
+        batches = data.batches(s.batch_size, s.seed, number, s.shuffle)
+        state, sums = self.steps.run(self.state, batches, rates)
+        objective = sums["loss"] / sums["weight"] + sums["penalty"]
+        if not (np.isfinite(objective) and np.isfinite(state.params).all()):
+            raise _diverged(number + 1, s.learning_rate, self.epochs)
+        state = replace(state, epoch=number + 1)
+        value = None if self.score is None else self.score(state)
+        watched = -value if s.early_stopping and value is not None else objective
+        state = replace(state, schedule=self.schedule.advance(state.schedule, watched))
+        if self.patience.update(watched):
+            self.best = state
+        self.state = state
+        epoch = Epoch(number + 1, objective, value, float(rates[-1]))
+        self.epochs.append(epoch)
+        return epoch
+
+
+def _diverged(epoch: int, rate: float, epochs: list[Epoch]) -> DivergenceError:
+    last = f" (it was {epochs[-1].objective:.6g} before)" if epochs else ""
+    return DivergenceError(
+        f"The objective is not finite after epoch {epoch}{last}. Most often the "
+        f"learning rate is too high (learning_rate={rate:g}: try {rate / 10:g}), the "
+        "inputs have very different scales (keep standardize=True), or a custom loss "
+        "takes the logarithm or root of a value out of its domain. clip_norm=1.0 "
+        "limits each step."
+    )

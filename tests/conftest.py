@@ -1,0 +1,115 @@
+"""What holds for every test: fixed seeds, one BLAS thread, no leaked state."""
+
+import importlib
+import importlib.util
+import os
+import sys
+
+# BLAS reads these once, when NumPy is loaded, so they come before that import. One
+# thread: the suite's many small products are slower on two, and sums are repeatable.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ["MPLBACKEND"] = "Agg"
+# Without it scikit-learn skips its check of array API inputs.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import hypothesis
+import numpy as np
+import pytest
+
+hypothesis.settings.register_profile("skgrad", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("skgrad")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--strict-skips",
+        action="store_true",
+        default=os.environ.get("CI") == "true",
+        help="fail on any skip whose reason is not a missing GPU (default: CI=true)",
+    )
+
+
+# ---------------------------------------------------------------------- skipping
+
+
+def _missing_gpu():
+    """Why the tests marked ``gpu`` cannot run here, or None."""
+    if importlib.util.find_spec("cupy") is None:
+        return "no GPU to test on: CuPy is not installed"
+    runtime = importlib.import_module("cupy").cuda.runtime
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        return f"no GPU to test on: {error}"
+    return None if count else "no GPU to test on: CUDA reports no device"
+
+
+def pytest_collection_modifyitems(config, items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    reason = _missing_gpu() if marked else None
+    for item in marked:
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _refuse_skip(config, report):
+    """Turn the report of a skip into a failure, unless a GPU was missing."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if config.getoption("--strict-skips") and "GPU" not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"Only a missing GPU may skip a test here. Got: {reason}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    _refuse_skip(item.config, report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    _refuse_skip(collector.config, report)
+    return report
+
+
+# ---------------------------------------------------------------------- isolation
+
+
+def _global_state():
+    """Return what no test may leave changed, by name."""
+    engine = sys.modules.get("skgrad.core.interpreter")
+    _, key, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    return {
+        "NumPy's global random state": (key.tobytes(), position, has_gauss, cached),
+        "NumPy's floating-point error handling": tuple(np.geterr().items()),
+        "skgrad's current interpreter": engine and id(engine.current()),
+        "skgrad's recording of gradients": engine and engine.is_recording(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_state():
+    """Fail a test that leaves global state other than it found it."""
+    before = _global_state()
+    yield
+    after = _global_state()
+    leaked = [
+        name
+        for name, value in before.items()
+        if value is not None and value != after[name]
+    ]
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    if leaked:
+        pytest.fail(f"the test changed {' and '.join(leaked)}", pytrace=False)
+
+
+@pytest.fixture
+def rng():
+    """Return a random generator with the same seed in every test."""
+    return np.random.default_rng(0)
