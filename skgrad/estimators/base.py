@@ -265,12 +265,12 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self._publish()
         self._state = fit.state
         self._seed = work.seed
-        past = proceed and hasattr(self, "loss_curve_")
+        if not proceed:
+            self.loss_curve_: list[float] = []
+            self.validation_scores_: list[float] = []
         scores = [e.score for e in fit.epochs if e.score is not None]
-        self.loss_curve_ = (self.loss_curve_ if past else []) + [
-            e.objective for e in fit.epochs
-        ]
-        self.validation_scores_ = (self.validation_scores_ if past else []) + scores
+        self.loss_curve_ = self.loss_curve_ + [e.objective for e in fit.epochs]
+        self.validation_scores_ = self.validation_scores_ + scores
         self.n_iter_ = max(1, fit.epochs[-1].number if fit.epochs else 0)
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = min(self.loss_curve_, default=np.nan)
@@ -429,13 +429,12 @@ class _Work:
         if self.held_out is None:
             return None
         if self.estimator.scoring == "loss":
-            return self._minus_loss()
-        return partial(
-            self._scored, check_scoring(self.estimator, self.estimator.scoring)
-        )
+            return self._minus_loss(self.held_out)
+        scorer = check_scoring(self.estimator, self.estimator.scoring)
+        return partial(self._scored, scorer, self.held_out)
 
-    def _minus_loss(self):
-        data, _ = self._data(self.held_out)
+    def _minus_loss(self, held_out: Rows):
+        data, _ = self._data(held_out)
         hyper = self.objective.hyper(self.frame)
         traced = Traced(self.objective.sums, fallback=True)
 
@@ -451,7 +450,7 @@ class _Work:
 
         return score
 
-    def _scored(self, scorer: Any, state: TrainState) -> float:
+    def _scored(self, scorer: Any, rows: Rows, state: TrainState) -> float:
         """Score a copy of the estimator, fitted with the weights of the moment."""
         probe = copy.copy(self.estimator)
         self.objective.store(state.params, state.state["buffers"])
@@ -459,7 +458,6 @@ class _Work:
             probe.module_, probe._frame = self.module, self.frame
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
             probe._publish()
-            rows = self.held_out
             return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))
 
     def _reporter(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,11 +38,8 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
     def _start(self, module, rows: Rows, encoded: Array, loss: Loss) -> None:
         """Start at the best constant model, where that is known."""
-        if (
-            self.fit_intercept
-            and not uses_minibatches(self)
-            and loss.has_optimal_constant
-        ):
+        all_rows = not uses_minibatches(self)
+        if self.fit_intercept and all_rows and loss.has_optimal_constant:
             constant = loss.optimal_constant(encoded, rows.w)
             module.bias.assign_(np.atleast_1d(np.asarray(constant, dtype=np.float64)))
 
@@ -76,7 +73,7 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
     def _publish(self) -> None:
         """Set ``coef_`` and ``intercept_`` on the original scale."""
-        frame, module = self._frame, self.module_
+        frame, module = self._frame, cast(nn.Linear, self.module_)
         coef = module.weight.numpy() / frame.x_scale
         intercept = -coef @ frame.x_mean
         if self.fit_intercept:
@@ -137,7 +134,7 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
 
     Examples
     --------
-    >>> from typing import Any
+    >>> from typing import Any, cast
 
     import numpy as np
     >>> from skgrad import GradientLinearRegressor
@@ -248,7 +245,7 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
 
     Examples
     --------
-    >>> from typing import Any
+    >>> from typing import Any, cast
 
     import numpy as np
     >>> from skgrad import GradientLinearClassifier

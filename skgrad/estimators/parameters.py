@@ -1,4 +1,4 @@
-"""Parameters shared by the estimators: their words, their constraints, their nesting."""
+"""Parameters shared by the estimators: words, constraints, nesting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DESCRIPTIONS = {
         A name (see ``skgrad.losses.LOSSES``), a loss object such as
         ``losses.Huber(delta=2.0)``, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. It sees
-        tensors of shape (n_samples,), or (n_samples, n_outputs) for several targets.""",
+        tensors of shape (n_samples,), or (n_samples, n_outputs).""",
     "hidden_layer_sizes": """tuple of int, default={default}
         Units of each hidden layer; an int means one layer.""",
     "activation": """str, default={default}
@@ -48,13 +48,13 @@ DESCRIPTIONS = {
         targets). Predictions and coefficients are on the original scale. With a
         penalty it acts on the coefficients of the standardised inputs.""",
     "optimizer": """str or optimizer, default={default}
-        "sgd", "rmsprop", "adam", "adamw" (minibatches), "lbfgs" (all rows at once) or an
-        object such as ``optim.Adam(b1=0.95)``.""",
+        "sgd", "rmsprop", "adam", "adamw" (minibatches), "lbfgs" (all rows at once) or
+        an object such as ``optim.Adam(b1=0.95)``.""",
     "learning_rate": """float, default={default}
         Initial learning rate of a stochastic optimizer.""",
     "schedule": """str or schedule, default={default}
         What the learning rate is multiplied by over time: None or "constant", "step",
-        "cosine", "one_cycle", "plateau", or an object such as ``optim.Step(gamma=0.5)``.""",
+        "cosine", "one_cycle", "plateau", or an object, ``optim.Step(gamma=0.5)``.""",
     "batch_size": """int, "auto" or None, default={default}
         Rows per step; "auto" means min(200, n_samples), None all rows.""",
     "shuffle": """bool, default={default}

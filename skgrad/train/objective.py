@@ -193,8 +193,8 @@ class Objective:
         if out.shape != expected:
             raise ShapeError(
                 f"{name}.forward must return shape {expected} for {n_rows} rows and "
-                f"this target{' (or with a last axis of 1)' if len(expected) == 1 else ''}"
-                f". Got {out.shape}: the last layer needs {self.n_outputs or 1} outputs."
+                f"this target; a last axis of 1 may be added to (n,). Got {out.shape}: "
+                f"the last layer needs {self.n_outputs or 1} outputs."
             )
         return out
 
