@@ -17,14 +17,11 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # newer ones are tried only where there is no other
 STAMP = "skgrad-dev.json"
-TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 # Set for other installations, these would lead pip and Python out of the environment.
 MISLEADING = (
@@ -55,14 +52,13 @@ this Python cannot make a virtual environment: {path} ({version})
 has no ensurepip module, and neither virtualenv nor uv is installed. Do one of these,
 then run the same command again:
     {sudo}apt install python{version}-venv                  (Debian, Ubuntu)
-    curl -LsSf https://astral.sh/uv/install.sh | sh    (uv; needs no root)
-    pipx install virtualenv"""
+    pipx install virtualenv                            (or uv: needs no root)"""
 
 TOO_OLD = """\
 skgrad needs Python {oldest} or newer, and none was found here: this one is
 {version}, {path}. Do one of these, then run the same command again:
-    install a newer Python:  https://www.python.org/downloads/
-    curl -LsSf https://astral.sh/uv/install.sh | sh    (uv; it fetches a Python itself)
+    install a newer Python
+    install uv, which fetches a Python itself
 If a newer Python is installed under another name, run dev.py with it."""
 
 
@@ -242,21 +238,6 @@ def read_stamp(venv):
         return {}
 
 
-def torch_options():
-    """Return pip's options for PyTorch without CUDA: the default is gigabytes larger.
-
-    Only Linux's default wheel brings CUDA. Where the index cannot be reached, pip's
-    own configuration decides.
-    """
-    if not sys.platform.startswith("linux"):
-        return []
-    try:
-        urllib.request.urlopen(TORCH_CPU_INDEX + "/torch/", timeout=10).close()
-    except (OSError, ValueError, urllib.error.URLError):
-        return []
-    return ["--extra-index-url", TORCH_CPU_INDEX]
-
-
 def install(venv, extra):
     """Install this clone with `extra` in `venv`, unless that was done before."""
     stamp = read_stamp(venv)
@@ -266,7 +247,6 @@ def install(venv, extra):
     say("installing skgrad[{}] (the first time takes minutes)".format(extra))
     command = [python_of(venv), "-m", "pip", "install", "--disable-pip-version-check"]
     command += [] if sys.stdout.isatty() else ["--quiet"]
-    command += torch_options() if extra == "test" else []
     if call([*command, "--editable", ".[{}]".format(extra)], venv) != 0:
         raise SetupError("pip could not install skgrad[{}]; see above.".format(extra))
     stamp[extra] = fingerprint()

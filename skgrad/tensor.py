@@ -223,13 +223,13 @@ class Tensor(Value):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(concrete(self, "float()"))
+        return float(concrete(self, "float()").item())
 
     def __int__(self) -> int:
-        return int(concrete(self, "int()"))
+        return int(concrete(self, "int()").item())
 
     def __index__(self) -> int:
-        return operator.index(concrete(self, "Use as an index")[()])
+        return operator.index(concrete(self, "Use as an index").item())
 
     def __bool__(self) -> bool:
         return bool(concrete(self, "if, while, and, or, not (bool())"))
@@ -271,10 +271,14 @@ class Tensor(Value):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
-        name = {"true_divide": "divide"}.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or name not in ops.__all__ or kwargs:
-            raise TypeError(_no_counterpart(f"np.{ufunc.__name__}"))
-        return getattr(ops, name)(*args)
+        name = ufunc.__name__
+        function = _BITWISE.get(name) or getattr(ops, name, None)
+        if method != "__call__" or function is None or kwargs:
+            raise TypeError(_no_counterpart(f"np.{name}"))
+        if name in _COMPARISONS:
+            # NumPy hands its scalars over as 0-d arrays, in comparisons only.
+            args = tuple(a[()] if isinstance(a, np.ndarray) else a for a in args)
+        return function(*args)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         function, n_shared = _NUMPY_FUNCTIONS.get(func, (None, 0))
@@ -355,19 +359,19 @@ class Tensor(Value):
         return ops.greater_equal(self, other)
 
     def __and__(self, other: Any) -> Any:
-        return ops.logical_and(_boolean(self, "&"), _boolean(other, "&"))
+        return _and(self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return ops.logical_and(_boolean(other, "&"), _boolean(self, "&"))
+        return _and(other, self)
 
     def __or__(self, other: Any) -> Any:
-        return ops.logical_or(_boolean(self, "|"), _boolean(other, "|"))
+        return _or(self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return ops.logical_or(_boolean(other, "|"), _boolean(self, "|"))
+        return _or(other, self)
 
     def __invert__(self) -> Any:
-        return ops.logical_not(_boolean(self, "~"))
+        return _not(self)
 
     def __getitem__(self, index: Any) -> Any:
         return ops.getitem(self, index)
@@ -436,6 +440,24 @@ def _boolean(x: Any, symbol: str) -> Any:
             "such as x != 0, in parentheses."
         )
     return value
+
+
+def _and(x: Any, y: Any) -> Any:
+    return ops.logical_and(_boolean(x, "&"), _boolean(y, "&"))
+
+
+def _or(x: Any, y: Any) -> Any:
+    return ops.logical_or(_boolean(x, "|"), _boolean(y, "|"))
+
+
+def _not(x: Any) -> Any:
+    return ops.logical_not(_boolean(x, "~"))
+
+
+_BITWISE = {"bitwise_and": _and, "bitwise_or": _or, "invert": _not}
+_COMPARISONS = frozenset(
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+)
 
 
 def _no_counterpart(name: str) -> str:

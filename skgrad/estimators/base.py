@@ -295,12 +295,21 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        elif not fit.reason.converged:
+        elif fit.reason is StopReason.NO_DECREASE:
+            warnings.warn(
+                f"{name} stopped after {len(fit.epochs)} iterations: no step decreases "
+                "the objective, although its gradient is not zero. A loss with a kink "
+                "(a derivative that jumps) does that close to its minimum; round the "
+                "kink, or use optimizer='adam' with a falling schedule.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif fit.reason is StopReason.MAX_ITER and self.tol is not None:
             unit = "epochs" if work.optimizer.stochastic else "iterations"
             warnings.warn(
-                f"{name} stopped after {len(fit.epochs)} {unit} before it converged: "
-                f"{fit.reason.value}. Increase max_iter (now {work.max_iter}), or tol, "
-                "or the learning rate.",
+                f"{name} made max_iter={work.max_iter} {unit} without converging to "
+                f"tol={self.tol}. Increase max_iter, raise the learning rate or tol, "
+                "or set tol=None if this many are what you want.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

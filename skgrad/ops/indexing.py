@@ -310,6 +310,8 @@ def _triple(item: int | slice, n: int, axis: int, shape: tuple[int, ...]) -> Tri
             )
         return (item % n, item % n + 1, 1)
     start, stop, step = item.indices(n)
+    if len(range(start, stop, step)) == 0:
+        return (0, 0, 1)  # a start before the first element would wrap around
     return (start, None if step < 0 and stop < 0 else stop, step)
 
 

@@ -104,5 +104,6 @@ def unpack(flat: ArrayLike, shapes: Sequence[Shape]) -> tuple[Any, ...]:
     """
     value = as_value(flat, "unpack")
     wanted = tuple(tuple(int(n) for n in shape) for shape in shapes)
+    _unpack_shape(value, wanted)  # the kernel alone would take what it finds
     leaves: tuple[Any, ...] = unpack_p.bind(value, shapes=wanted)
     return leaves

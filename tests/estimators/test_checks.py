@@ -57,8 +57,8 @@ ESTIMATORS = [
     MLPClassifier(standardize=False),
     ModuleRegressor(module=Residual, standardize=False),
     ModuleClassifier(module=Residual, standardize=False),
-    GradientLinearRegressor(optimizer="sgd"),
-    GradientLinearClassifier(optimizer="adam"),
+    GradientLinearRegressor(optimizer="sgd", learning_rate=0.1),
+    GradientLinearClassifier(optimizer="adam", learning_rate=0.1),
 ]
 
 

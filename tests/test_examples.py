@@ -1,0 +1,78 @@
+"""Every example runs, and prints what its text promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FILES = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def output():
+    """Return a function that runs an example once and returns what it printed."""
+    printed = {}
+
+    def run(name):
+        if name not in printed:
+            printed[name] = subprocess.run(
+                [sys.executable, EXAMPLES / name],
+                check=True,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+            )
+        return printed[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_runs_without_a_warning(output, name):
+    assert output(name).stderr == ""
+    figure = (EXAMPLES / name).with_suffix(".png")
+    if "savefig" in (EXAMPLES / name).read_text("utf-8"):
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_gradient_descent_reaches_the_closed_form(output):
+    lines = output("gradient_descent_vs_closed_form.py").stdout.splitlines()
+    rows = [line.split() for line in lines if line.startswith(("intercept", "beta"))]
+    assert rows == 2 * [
+        ["intercept", "0.5049", "0.5049"],
+        ["beta1", "1.9960", "1.9960"],
+        ["beta2", "-1.0078", "-1.0078"],
+    ]
+
+
+def scores(text):
+    """Return the first score of each row of the quickstart's tables."""
+    rows = (
+        line.split("±")[0].rsplit(maxsplit=1)
+        for line in text.splitlines()
+        if "±" in line
+    )
+    return {name.strip(): float(score) for name, score in rows}
+
+
+def test_quickstart_table(output):
+    found = scores(output("quickstart.py").stdout)
+    assert found["GradientLinearRegressor"] == found["LinearRegression"]
+    assert found["MLPRegressor, tuned"] > 0.4
+    assert found["GradientLinearClassifier"] > 0.95
+    assert found["MLPClassifier, tuned"] > 0.95
+
+
+def test_custom_loss_pays(output):
+    lines = output("custom_loss.py").stdout.splitlines()
+    cost = {line[:26].strip(): float(line[26:]) for line in lines[1:4]}
+    assert cost["linear, order cost"] < 0.9 * cost["linear, squared error"]
+    assert cost["network, order cost"] < cost["linear, order cost"]
+
+
+def test_custom_module_is_accurate(output):
+    lines = output("custom_module.py").stdout.splitlines()
+    (line,) = (line for line in lines if line.startswith("Accuracy"))
+    assert float(line.split()[-1]) > 0.95
