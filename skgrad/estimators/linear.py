@@ -134,9 +134,7 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
 
     Examples
     --------
-    >>> from typing import Any, cast
-
-    import numpy as np
+    >>> import numpy as np
     >>> from skgrad import GradientLinearRegressor
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> y = 2 * X[:, 0] + 1
@@ -245,9 +243,7 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
 
     Examples
     --------
-    >>> from typing import Any, cast
-
-    import numpy as np
+    >>> import numpy as np
     >>> from skgrad import GradientLinearClassifier
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
     >>> model = GradientLinearClassifier().fit(X, ["no", "no", "yes", "yes"])

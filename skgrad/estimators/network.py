@@ -137,7 +137,7 @@ class MLPRegressor(GradientRegressorMixin, BaseMLP):
     >>> from skgrad import MLPRegressor
     >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
     >>> y = 100 * X[:, 0] ** 2
-    >>> model = MLPRegressor(learning_rate=0.01, max_iter=500, random_state=0)
+    >>> model = MLPRegressor(learning_rate=0.03, random_state=0)
     >>> bool(model.fit(X, y).score(X, y) > 0.99)
     True
     """
@@ -347,7 +347,7 @@ class ModuleRegressor(GradientRegressorMixin, BaseModule):
     ...     def forward(self, x):
     ...         return self.out(skgrad.tanh(self.hidden(x)))
     >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
-    >>> model = ModuleRegressor(module=Net, learning_rate=0.01, random_state=0)
+    >>> model = ModuleRegressor(module=Net, learning_rate=0.05, random_state=0)
     >>> bool(model.fit(X, 3 * X[:, 0]).score(X, 3 * X[:, 0]) > 0.99)
     True
     """

@@ -129,14 +129,16 @@ def elementwise(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         name = function.__name__
+        signature = inspect.signature(function)
 
         def shape_rule(*xs: Any) -> Abstract:
+            if len(xs) != len(signature.parameters):
+                raise ShapeError(f"{name} takes {signature}. Got {len(xs)} operands.")
             shape = broadcast_shapes(name, *(x.shape for x in xs))
             dtype = same_dtype(name, *xs)
             return Abstract(shape, np.dtype(out) if out else dtype)
 
         primitive = register(Primitive(name, shape_rule, vjp, lambda: expression))
-        signature = inspect.signature(function)
 
         @functools.wraps(function)
         def public(*args: Any, **kwargs: Any) -> Any:

@@ -277,7 +277,29 @@ class Objective:
 
 @contextmanager
 def mode(module: Module, training: bool) -> Iterator[None]:
-    """Put a module in training or evaluation mode inside the block."""
+    """Put a module in training or evaluation mode inside the block.
+
+    Parameters
+    ----------
+    module : Module
+        The module; all its submodules follow.
+    training : bool
+        The mode.
+
+    Yields
+    ------
+    None
+        Afterwards every module has the mode it had before.
+
+    Examples
+    --------
+    >>> from skgrad import nn
+    >>> from skgrad.train import mode
+    >>> dropout = nn.Dropout(0.5)
+    >>> with mode(dropout, training=False):
+    ...     print(dropout.training)
+    False
+    """
     flags = [(m, m.training) for m in module.modules()]
     module.train(training)
     try:
@@ -293,7 +315,25 @@ def batch_of(data: Any, **per_step: Any) -> dict[str, Array]:
 
 
 def as_arrays(tree: Tree) -> Tree:
-    """Return a tree of tensors as one of NumPy arrays of its own."""
+    """Return a tree of tensors as one of NumPy arrays of its own.
+
+    Parameters
+    ----------
+    tree : tree of Tensor
+        The tensors.
+
+    Returns
+    -------
+    tree of ndarray
+        Writable copies.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad.train import as_arrays
+    >>> as_arrays({"a": skgrad.tensor([1.0])})
+    {'a': array([1.])}
+    """
     return tree_map(lambda leaf: np.array(tensor(leaf).numpy()), tree)
 
 

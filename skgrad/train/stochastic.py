@@ -249,6 +249,15 @@ def initial_state(
     -------
     TrainState
         Arrays of its own.
+
+    Examples
+    --------
+    >>> from skgrad import nn, optim
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.train import Objective, initial_state
+    >>> objective = Objective(nn.Linear(2, 1), SquaredError(), None)
+    >>> initial_state(objective, optim.SGD(), optim.Constant()).params.shape
+    (3,)
     """
     params = objective.parameters()
     moments = as_arrays(optimizer.init(tensor(params)))
@@ -301,6 +310,26 @@ def fit_stochastic(
     ------
     DivergenceError
         If the objective is no longer finite; says at which epoch and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad import nn, optim
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.train import Data, Frame, Objective, Settings, fit_stochastic
+    >>> from skgrad.train import row_keys
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> data = Data(X, 2 * X[:, 0], np.ones(3), row_keys(X))
+    >>> fit = fit_stochastic(
+    ...     Objective(nn.Linear(1, 1), SquaredError(), None),
+    ...     optim.SGD(),
+    ...     optim.Constant(),
+    ...     data,
+    ...     Frame.identity(1, "float64"),
+    ...     Settings(learning_rate=0.5, tol=None),
+    ... )
+    >>> fit.state.params.round(3) + 0.0
+    array([2., 0.])
     """
     hyper = {
         **objective.hyper(frame),

@@ -54,6 +54,10 @@ class Patience:
         Smallest improvement that counts; ``None`` never runs out.
     n_iter_no_change : int
         Epochs without improvement that are tolerated.
+    best : float, default=inf
+        Smallest value so far.
+    n_bad : int, default=0
+        Epochs without improvement so far.
 
     Examples
     --------

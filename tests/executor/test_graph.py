@@ -1,5 +1,6 @@
 """The written spec of a graph: every way to break it is found."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,6 @@ import skgrad
 from skgrad import ops
 from skgrad.exceptions import GraphError
 from skgrad.executor import Equation, Variable, passes, trace, verify
-from skgrad.executor import trace as trace_module  # noqa: F401
 
 
 def traced():
@@ -61,13 +61,6 @@ BROKEN = {
     "operands that do not fit": lambda g: with_equation(
         g, -1, inputs=(g.equations[-1].inputs[0], g.inputs[0])
     ),
-    "operands of two dtypes": lambda g: replace(
-        g,
-        inputs=(g.inputs[0], variable(dtype="float32")),
-        equations=(
-            Equation(ops.multiply.primitive, (g.inputs[0], g.inputs[1]), {}, g.outputs),
-        ),
-    ),
     "a parameter that is not hashable": lambda g: with_equation(
         g, 2, params={**g.equations[2].params, "axes": [-2]}
     ),
@@ -101,7 +94,7 @@ def test_mixed_dtypes_are_found_by_the_rule_itself():
     graph = replace(
         traced(), inputs=(x, y), constants={}, equations=(equation,), outputs=(out,)
     )
-    with pytest.raises(GraphError, match="multiply.*float32"):
+    with pytest.raises(GraphError, match=r"multiply.*float32"):
         verify(graph)
 
 
@@ -117,7 +110,8 @@ def test_a_pass_that_breaks_the_graph_is_caught(monkeypatch, number):
 
     broken_passes = list(passes.PASSES)
     broken_passes.insert(number, broken)
-    module = __import__("importlib").import_module("skgrad.executor.trace")
+    # The package's attribute of that name is the function.
+    module = importlib.import_module("skgrad.executor.trace")
     monkeypatch.setattr(module, "PASSES", tuple(broken_passes))
     with pytest.raises(GraphError):
         traced()
@@ -129,7 +123,7 @@ def test_a_trace_that_breaks_the_spec_is_caught_before_the_first_pass(monkeypatc
     rule = lambda x: skgrad.core.primitive.Abstract(next(shapes), x.dtype)  # noqa: E731
     primitive = skgrad.core.Primitive("fickle", rule)
     with pytest.raises(GraphError, match="fickle"):
-        trace(lambda x: primitive.bind(x), np.ones(3))
+        trace(primitive.bind, np.ones(3))
 
 
 def test_variables_have_no_values():

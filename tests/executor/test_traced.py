@@ -46,7 +46,7 @@ def test_values_and_layouts_do_not_retrace(args):
     [
         (np.ones((2, 3)), 1.0),
         (np.ones((3, 2, 1)), 1.0),
-        (np.ones((3, 2), np.float32), 1.0),
+        (np.ones((3, 2), np.float32), np.float32(1.0)),
         (X, 1),
         (X, np.ones(1)),
         (X, np.ones(2)),

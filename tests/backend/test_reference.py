@@ -1,0 +1,41 @@
+"""The NumPy backend: expressions keep dtypes, instructions are pure."""
+
+import numpy as np
+import pytest
+
+from skgrad.backend import reference
+from skgrad.core.primitive import registered
+
+EXPRESSIONS = {
+    name: primitive.expression()
+    for name, primitive in registered().items()
+    if primitive.expression is not None and name != "astype"
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_expressions_compute_in_the_dtype_of_their_operands(name, dtype):
+    expression = EXPRESSIONS[name]
+    n = sum(f"{{{i}}}" in expression for i in range(4))
+    args = [np.full(3, 0.5, dtype=dtype) for _ in range(n)]
+    if name == "where":
+        args[0] = args[0] > 0
+    out = reference.elementwise(expression, n)(*args)
+    assert out.dtype in (np.dtype(dtype), np.dtype(bool))
+    assert out.shape == (3,)
+
+
+def test_functions_are_made_once():
+    assert reference.elementwise("({0} + {1})", 2) is reference.elementwise(
+        "({0} + {1})", 2
+    )
+    assert reference.instruction("sum") is reference.instruction("sum")
+
+
+def test_reverse_cumulative_sums():
+    cumsum = reference.instruction("cumsum")
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(
+        cumsum(x, axis=-1, reverse=True), [[3, 3, 2], [12, 9, 5]]
+    )
