@@ -61,6 +61,10 @@ class Rows:
         """Return some of the rows."""
         return Rows(self.X[index], self.y[index], self.w[index])
 
+    def present(self) -> Rows:
+        """Return the rows with a positive weight: a zero weight is an absent row."""
+        return self if (self.w > 0).all() else self.take(np.flatnonzero(self.w > 0))
+
 
 class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     """Base of the estimators: a module, a loss, an optimizer behind ``fit``.
@@ -167,6 +171,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self._check_domain(loss, rows.y)
         seed = self._seed if proceed else self._new_seed()
         rows, held_out = self._held_out(rows, validation, seed)
+        rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, seed, proceed)
         work = _Work(self, rows, held_out, frame, module, loss, seed, max_iter)
@@ -180,12 +185,11 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         w = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-        w = self._weighted_by_class(w, y)
-        rows = Rows(X, y, w)
-        return rows if (w > 0).all() else rows.take(np.flatnonzero(w > 0))
+        return Rows(X, y, w).present()
 
-    def _weighted_by_class(self, w: Array, y: Array) -> Array:
-        return w
+    def _weighted_by_class(self, rows: Rows) -> Rows:
+        """Return training rows with the weights of their classes."""
+        return rows
 
     def _make_loss(self) -> Loss:
         loss = get_loss(self.loss)
@@ -262,6 +266,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         work.objective.store(fit.state.params, fit.state.state["buffers"])
         self.module_ = work.module.eval()
         self._frame = work.frame
+        self._n_columns = work.objective.n_outputs
         self._publish()
         self._state = fit.state
         self._seed = work.seed
@@ -366,7 +371,6 @@ class _Work:
         self.held_out = held_out
         self.n_rows = len(rows.X)
         self.data, n_outputs = self._data(rows)
-        estimator._n_columns = n_outputs
         self.optimizer = estimator._make_optimizer(loss, module)
         self.objective = Objective(
             module,
@@ -415,6 +419,7 @@ class _Work:
             self.frame,
             max_iter=self.max_iter,
             tol=0.0 if e.tol is None else e.tol,
+            score=self._score(),
             on_epoch=self._reporter(),
         )
 
@@ -465,6 +470,7 @@ class _Work:
         self.objective.store(state.params, state.state["buffers"])
         with mode(self.module, training=False):
             probe.module_, probe._frame = self.module, self.frame
+            probe._n_columns = self.objective.n_outputs
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
             probe._publish()
             return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))

@@ -45,9 +45,13 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
     def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
         frame = Frame.identity(rows.X.shape[1], np.float64)
-        if not self.standardize:
+        if not self.standardize and uses_minibatches(self):
             return frame
         mean, scale = weighted_mean_and_scale(rows.X, rows.w)
+        if not self.standardize:
+            # Centring leaves the model as it is, as the intercept is not penalised. It
+            # makes the minimum-norm solution LinearRegression's, and saves digits.
+            scale = np.ones_like(scale)
         if not self.fit_intercept:
             mean = np.zeros_like(mean)  # centring would be an intercept
         return Frame(mean, scale, frame.offset, frame.y_shift, frame.y_scale)
@@ -76,7 +80,7 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         frame, module = self._frame, cast(nn.Linear, self.module_)
         coef = module.weight.numpy() / frame.x_scale
         intercept = -coef @ frame.x_mean
-        if self.fit_intercept:
+        if module.bias is not None:
             intercept = intercept + module.bias.numpy()
         else:
             intercept = np.zeros(len(coef))

@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import validate_data
 
-from skgrad.estimators.base import can_partial_fit, classifier_loss
+from skgrad.estimators.base import Rows, can_partial_fit, classifier_loss
 from skgrad.estimators.sklearn_private import fit_context
 from skgrad.losses import Loss
 from skgrad.typing import Array
@@ -122,13 +122,11 @@ class GradientClassifierMixin(ClassifierMixin):
             )
         return rows
 
-    def _weighted_by_class(self, w: Array, y: Array) -> Array:
+    def _weighted_by_class(self, rows: Rows) -> Rows:
         if self.class_weight is None:
-            return w
-        present = w > 0
-        factors = np.ones_like(w)
-        factors[present] = _class_factors(self.class_weight, y[present], w[present])
-        return w * factors
+            return rows
+        factors = _class_factors(self.class_weight, rows.y, rows.w)
+        return Rows(rows.X, rows.y, rows.w * factors).present()
 
     def _make_loss(self) -> Loss:
         n_classes = len(getattr(self, "classes_", (0, 1)))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds
 
+from skgrad.core.random import RandomScope, entered
+from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.executor import Traced
 from skgrad.losses import Loss, PiecewiseLinearLoss
+from skgrad.nn import Dropout
 from skgrad.optim import LBFGS, MinimizeStatus, Newton
 from skgrad.tensor import Tensor
 from skgrad.train.curvature import Curvature
@@ -18,7 +20,7 @@ from skgrad.train.data import Data
 from skgrad.train.objective import Frame, Objective, batch_of, mode
 from skgrad.train.stochastic import Epoch, Fit, TrainState
 from skgrad.train.stopping import StopReason
-from skgrad.typing import Array, Tree
+from skgrad.typing import Array
 
 __all__ = ["fit_full_batch"]
 
@@ -27,7 +29,6 @@ _REASONS = {
     MinimizeStatus.MAX_ITER: StopReason.MAX_ITER,
     MinimizeStatus.ROUNDING_FLOOR: StopReason.ROUNDING_FLOOR,
     MinimizeStatus.NO_DECREASE: StopReason.NO_DECREASE,
-    MinimizeStatus.NOT_FINITE: StopReason.NO_DECREASE,
     MinimizeStatus.STOPPED: StopReason.STOPPED,
 }
 
@@ -59,37 +60,32 @@ class Smoothed(Loss):
         return self.loss.optimal_constant(y, sample_weight)
 
 
-@dataclass
 class Evaluation:
     """The objective of all rows, its gradient and Hessian, from sums over blocks."""
 
-    objective: Objective
-    data: Data
-    frame: Frame
-
-    def __post_init__(self) -> None:
-        objective = self.objective
+    def __init__(self, objective: Objective, data: Data, frame: Frame) -> None:
+        self.objective = objective
+        self.data = data
         self.curvature = Curvature(objective)
-        self.hyper = objective.hyper(self.frame)
+        self.hyper = objective.hyper(frame)
         self.buffers = objective.buffers()
-        self.weight = float(np.sum(self.data.w, dtype=np.float64))
+        self.weight = float(np.sum(data.w, dtype=np.float64))
         self.gradient = Traced(objective.sums_and_gradient, fallback=True)
         self.hessian = Traced(self.curvature.sums, fallback=True)
 
     def __call__(self, theta: Array, hessian: bool = False) -> tuple[Any, ...]:
         """Return value and gradient, and the Hessian if asked."""
         function = self.hessian if hessian else self.gradient
+        flat = theta.astype(self.objective.dtype)
         totals: dict[str, Any] = {}
-        with mode(self.objective.module, training=True):
+        with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
             for block in self.data.blocks():
-                sums = self._of_block(function, theta, block)
+                sums = function(flat, self.buffers, self.hyper, batch_of(block))
                 for name, value in sums.items():
                     totals[name] = totals.get(name, 0.0) + value
+        if s.n_draws:  # drawn while tracing
+            raise _random(self.objective)
         return self._finished(theta, totals, hessian)
-
-    def _of_block(self, function: Traced, theta: Array, block: Data) -> Tree:
-        flat = theta.astype(self.objective.dtype)
-        return function(flat, self.buffers, self.hyper, batch_of(block))
 
     def _finished(
         self, theta: Array, totals: dict[str, Any], hessian: bool
@@ -104,6 +100,20 @@ class Evaluation:
         H = self.curvature.assembled(totals["hessian"]) / self.weight
         return value, gradient, H + np.diag(ridge)
 
+    def gradient_scale(self, theta: Array) -> float:
+        """Return the size of the gradient far from the minimum.
+
+        For a linear model far means without its coefficients, so that a fit started
+        close to the minimum is held to the same tolerance as one started at zero.
+        """
+        far = theta * ~self.objective.mask if self.curvature.available else theta
+        return float(np.abs(self(far)[1]).max(initial=0.0)) or 1.0
+
+    @property
+    def n_traces(self) -> int:
+        """How many programs were traced."""
+        return self.gradient.n_traces + self.hessian.n_traces
+
 
 def fit_full_batch(
     objective: Objective,
@@ -113,6 +123,7 @@ def fit_full_batch(
     *,
     max_iter: int,
     tol: float,
+    score: Callable[[TrainState], float] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> Fit:
     """Minimise an objective over all rows, from where the module is.
@@ -130,8 +141,11 @@ def fit_full_batch(
     max_iter : int
         Iterations.
     tol : float
-        Bound on the max-norm of the gradient, relative to that of the best constant
-        model (of the start, if that is known to be no constant).
+        Bound on the max-norm of the gradient, relative to that of the start (for
+        linear models the best constant model, where it is known).
+    score : callable, optional
+        ``score(state) -> float``, the validation score, larger is better; called
+        after each iteration and recorded.
     on_epoch : callable, optional
         Called with each iteration as an :class:`Epoch`.
 
@@ -140,30 +154,19 @@ def fit_full_batch(
     Fit
         The module itself is not changed.
 
+    Raises
+    ------
+    ParameterError
+        If the module draws random numbers, as dropout does.
+    DivergenceError
+        If the objective or a derivative of it is not finite.
+
     Notes
     -----
     Piecewise linear losses are minimised as a sequence of smoothed ones, each started
     at the minimum of the one before.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgrad import nn, optim
-    >>> from skgrad.losses import SquaredError
-    >>> from skgrad.train import Data, Frame, Objective, fit_full_batch
-    >>> X = np.array([[0.0], [1.0], [2.0]])
-    >>> fit = fit_full_batch(
-    ...     Objective(nn.Linear(1, 1), SquaredError(), None),
-    ...     optim.Newton(),
-    ...     Data(X, 2 * X[:, 0], np.ones(3)),
-    ...     Frame.identity(1, "float64"),
-    ...     max_iter=10,
-    ...     tol=1e-8,
-    ... )
-    >>> fit.state.params.round(6) + 0.0
-    array([2., 0.])
     """
-    fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, on_epoch)
+    fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, score, on_epoch)
     return fit.run()
 
 
@@ -178,74 +181,80 @@ class _FullBatch:
         frame: Frame,
         max_iter: int,
         tol: float,
+        score: Callable[[TrainState], float] | None,
         on_epoch: Callable[[Epoch], object] | None,
     ) -> None:
         self.objective = objective
         self.optimizer = optimizer
-        self.evaluation = Evaluation(objective, data, frame)
+        self.data = data
+        self.frame = frame
         self.max_iter = max_iter
         self.tol = tol
+        self.score = score
         self.on_epoch = on_epoch
         self.epochs: list[Epoch] = []
-        self.best: Array | None = None
+        self.theta = objective.parameters().astype(np.float64)
 
     def run(self) -> Fit:
-        """Minimise, through a sequence of smoothed losses if there is a kink."""
-        theta = self.objective.parameters().astype(np.float64)
-        reason = StopReason.CONVERGED
+        """Minimise; a loss with a kink through a sequence of smoothed ones."""
+        evaluation = Evaluation(self.objective, self.data, self.frame)
+        tol = self.tol * evaluation.gradient_scale(self.theta)
+        at_start = evaluation(self.theta)[0]
+        evaluations = [evaluation]
+        widths: Sequence[float | None] = (None,)
+        loss = self.objective.loss
+        if isinstance(loss, PiecewiseLinearLoss):
+            widths = [(at_start or 1.0) * width for width in WIDTHS]
+            smoothed = self.objective.with_loss(Smoothed(loss, at_start))
+            evaluations.append(Evaluation(smoothed, self.data, self.frame))
+        reason = self._through(widths, evaluations[-1], tol)
+        if reason is None:
+            raise _not_finite(len(self.epochs))
+        if not self.epochs:  # started at the minimum
+            self._note(self.theta, at_start, 0.0, 0)
+        n_traces = sum(e.n_traces for e in evaluations)
+        return Fit(self._state(self.theta), reason, self.epochs, n_traces=n_traces)
+
+    def _through(
+        self, widths: Sequence[float | None], evaluation: Evaluation, tol: float
+    ) -> StopReason | None:
+        """Minimise for each width of smoothing, from the minimum of the one before."""
+        status = MinimizeStatus.CONVERGED
         try:
-            for loss in self._losses(theta):
-                self.objective.loss = loss
-                self.evaluation.__post_init__()
-                theta, reason = self._minimized(theta)
-                if reason is StopReason.STOPPED:
+            for width in widths:
+                if width is not None:
+                    evaluation.hyper["loss"]["width"] = np.float64(width)
+                self.theta, status = self._minimized(evaluation, tol)
+                if status is MinimizeStatus.STOPPED:
                     break
         except KeyboardInterrupt:
-            theta = theta if self.best is None else self.best
-            reason = StopReason.INTERRUPTED
-        n_iter = len(self.epochs)
-        evaluation = self.evaluation
-        return Fit(
-            TrainState(
-                theta.astype(self.objective.dtype),
-                {"buffers": evaluation.buffers, "optimizer": ()},
-                epoch=n_iter,
-            ),
-            reason,
-            self.epochs,
-            n_traces=evaluation.gradient.n_traces + evaluation.hessian.n_traces,
-        )
+            return StopReason.INTERRUPTED
+        return _REASONS.get(status)
 
-    def _losses(self, theta: Array) -> Sequence[Loss]:
-        loss = self.objective.loss
-        if not isinstance(loss, PiecewiseLinearLoss):
-            return (loss,)
-        scale = self.evaluation(theta)[0] or 1.0
-        return [Smoothed(loss, scale * width) for width in WIDTHS]
+    def _state(self, theta: Array) -> TrainState:
+        params = theta.astype(self.objective.dtype)
+        state = {"buffers": self.objective.buffers(), "optimizer": ()}
+        return TrainState(params, state, epoch=len(self.epochs))
 
-    def _minimized(self, theta: Array) -> tuple[Array, StopReason]:
-        floor = np.abs(self.evaluation(theta)[1]).max(initial=0.0)
-        scale = self._gradient_scale(floor)
-        params = {"max_iter": self.max_iter, "tol": max(self.tol * scale, 1e-300)}
+    def _minimized(
+        self, evaluation: Evaluation, tol: float
+    ) -> tuple[Array, MinimizeStatus]:
+        params = {"max_iter": self.max_iter, "tol": max(tol, 1e-300)}
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         if self.objective.alpha and self.objective.l1_ratio:
-            return self._with_l1(theta, optimizer)
-        result = optimizer.minimize(self.evaluation, theta, callback=self._note)
-        return result.x, _REASONS[MinimizeStatus(result.status)]
+            return self._with_l1(evaluation, optimizer)
+        result = optimizer.minimize(evaluation, self.theta, callback=self._note)
+        return result.x, MinimizeStatus(result.status)
 
-    def _gradient_scale(self, at_start: float) -> float:
-        """Return the size a gradient has far from the minimum."""
-        if not hasattr(self, "_scale"):
-            self._scale = at_start or 1.0
-        return self._scale
-
-    def _with_l1(self, theta: Array, optimizer: Any) -> tuple[Array, StopReason]:
+    def _with_l1(
+        self, evaluation: Evaluation, optimizer: Any
+    ) -> tuple[Array, MinimizeStatus]:
         """Write each penalised coefficient as u - v with u, v >= 0."""
-        n, mask = theta.size, self.objective.mask
+        theta, n, mask = self.theta, self.theta.size, self.objective.mask
         rate = self.objective.alpha * self.objective.l1_ratio * mask
 
         def split(x: Array) -> tuple[float, Array]:
-            value, g = self.evaluation(x[:n] - x[n:])
+            value, g = evaluation(x[:n] - x[n:])
             total = value + rate @ (x[:n] + x[n:])
             return total, np.concatenate([g + rate, rate - g])
 
@@ -258,11 +267,32 @@ class _FullBatch:
             [np.where(mask, theta.clip(0), theta), mask * (-theta).clip(0)]
         )
         result = optimizer.minimize(split, x0, callback=note, bounds=Bounds(low, high))
-        return result.x[:n] - result.x[n:], _REASONS[MinimizeStatus(result.status)]
+        return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
 
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
-        self.best = theta
-        epoch = Epoch(len(self.epochs) + 1, value, None, 1.0)
+        self.theta = theta
+        score = None if self.score is None else self.score(self._state(theta))
+        epoch = Epoch(len(self.epochs) + 1, value, score, 1.0)
         self.epochs.append(epoch)
         if self.on_epoch is not None:
             self.on_epoch(epoch)
+
+
+def _random(objective: Objective) -> ParameterError:
+    modules = objective.module.named_modules()
+    dropouts = [repr(name) for name, m in modules if isinstance(m, Dropout)]
+    where = f" (Dropout at {', '.join(dropouts)})" if dropouts else ""
+    return ParameterError(
+        "An optimizer of all rows must see one objective at every evaluation, but "
+        f"{type(objective.module).__name__}{where} draws random numbers while it is "
+        "trained. Use a stochastic optimizer such as 'adam', or leave out the dropout."
+    )
+
+
+def _not_finite(n_iter: int) -> DivergenceError:
+    return DivergenceError(
+        f"The objective or a derivative of it is not finite after {n_iter} "
+        "iterations. Most often a custom loss takes the logarithm or root of a value "
+        "out of its domain, or an exponential overflows because the inputs have very "
+        "different scales (keep standardize=True)."
+    )

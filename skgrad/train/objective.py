@@ -135,6 +135,17 @@ class Objective:
         penalised = [np.full(shape, len(shape) > 1) for shape in self.shapes]
         self.mask: Array = np.concatenate([m.ravel() for m in penalised])
 
+    def with_loss(self, loss: Loss) -> Objective:
+        """Return the same objective with another loss."""
+        return Objective(
+            self.module,
+            loss,
+            self.n_outputs,
+            self.alpha,
+            self.l1_ratio,
+            self.clip_norm,
+        )
+
     # --- between module and flat vector -------------------------------------------
 
     def parameters(self) -> Array:

@@ -13,7 +13,7 @@ def test_devices():
     assert get_backend("cpu") is cpu
     assert backend_of(np.zeros(2)) is cpu
     assert backend_of(np.float32(1.0)) is cpu
-    with pytest.raises(DeviceError, match="'gpu'.*cpu"):
+    with pytest.raises(DeviceError, match=r"'gpu'.*cpu"):
         get_backend("gpu")
     with pytest.raises(DeviceError, match="list"):
         backend_of([1.0])

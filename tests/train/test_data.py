@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from skgrad.train import Data, row_keys
+
+
+def make_data(n=10, p=3):
+    X = np.arange(n * p, dtype=np.float64).reshape(n, p)
+    return Data(X, X[:, 0], np.ones(n), row_keys(X))
+
+
+def test_batches_hold_every_row_once_in_the_given_sizes():
+    data = make_data()
+    batches = list(data.batches(4, seed=0, epoch=0))
+    assert [len(b) for b in batches] == [4, 4, 2]
+    assert data.n_batches(4) == 3
+    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(10))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    data = make_data(100)
+
+    def order(seed, epoch):
+        return np.concatenate(list(data.batches(7, seed, epoch))).tolist()
+
+    assert order(0, 5) == order(0, 5)
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in range(3)]
+    assert len({tuple(o) for o in orders}) == 6
+
+
+@pytest.mark.parametrize(("size", "shuffle"), [(4, False), (10, True), (99, True)])
+def test_rows_stay_in_order_without_shuffle_and_in_a_single_batch(size, shuffle):
+    batches = make_data().batches(size, 0, 0, shuffle)
+    np.testing.assert_array_equal(np.concatenate(list(batches)), np.arange(10))
+
+
+def test_rows_takes_everything_along():
+    part = make_data().rows(np.array([3, 1]))
+    np.testing.assert_array_equal(part.X[:, 0], [9, 3])
+    np.testing.assert_array_equal(part.y, [9, 3])
+    assert part.w.shape == part.keys.shape == (2,)
+
+
+def test_blocks_are_views_of_all_rows_in_order():
+    data = make_data(100_000, 20)
+    blocks = list(data.blocks())
+    assert len(blocks) > 1
+    assert all(np.shares_memory(block.X, data.X) for block in blocks)
+    np.testing.assert_array_equal(np.concatenate([b.X for b in blocks]), data.X)
+    np.testing.assert_array_equal(np.concatenate([b.keys for b in blocks]), data.keys)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int16])
+def test_keys_follow_the_row(rng, dtype):
+    X = rng.integers(-1000, 1000, size=(50, 3)).astype(dtype)
+    keys, order = row_keys(X), rng.permutation(50)
+    np.testing.assert_array_equal(row_keys(X[order]), keys[order])
+    np.testing.assert_array_equal(row_keys(np.asfortranarray(X)), keys)
+    assert keys.dtype == np.uint32
+    assert len(np.unique(keys)) == len(np.unique(X, axis=0))
+
+
+def test_keys_of_close_rows_differ(rng):
+    X = np.ones((2000, 1)) + np.arange(2000).reshape(-1, 1) * np.finfo(float).eps
+    keys = row_keys(X)
+    assert len(np.unique(keys)) == 2000
+    # Every bit is set in about half of the keys.
+    bits = (keys[:, None] >> np.arange(32, dtype=np.uint32)) & 1
+    np.testing.assert_allclose(bits.mean(axis=0), 0.5, atol=0.06)
+
+
+def test_keys_of_rows_without_features_and_of_no_rows():
+    assert len(np.unique(row_keys(np.zeros((5, 0))))) == 1
+    assert row_keys(np.zeros((0, 3))).shape == (0,)
