@@ -272,7 +272,7 @@ class Tensor(Value):
         self, ufunc: Any, method: str, *args: Any, **kwargs: Any
     ) -> Any:
         name = ufunc.__name__
-        function = _BITWISE.get(name) or getattr(ops, name, None)
+        function: Any = _BITWISE.get(name) or getattr(ops, name, None)
         if method != "__call__" or function is None or kwargs:
             raise TypeError(_no_counterpart(f"np.{name}"))
         if name in _COMPARISONS:

@@ -152,7 +152,9 @@ class _Check:
         cotangents = [rng.standard_normal(s.shape) for s in slopes]
 
         def backward(*xs: Any) -> tuple[Any, ...]:
-            return vjp(function, *xs)[1](tuple(cotangents))
+            _, pullback = vjp(function, *xs)
+            pulled: tuple[Any, ...] = pullback(tuple(cotangents))
+            return pulled
 
         def forward(*xs: Any) -> tuple[Any, ...]:
             _, tangents = jvp(function, xs, direction)

@@ -58,7 +58,10 @@ _PREAMBLE: dict[str, Any] = {
     "cast": lambda x, dtype: np.asarray(x).astype(dtype),
     **{
         name: np.dtype(name)
-        for name in ("bool", "float32", "float64", "int32", "int64", "uint32", "uint64")
+        for name in (
+            *("bool", "float32", "float64", "int8", "int16", "int32", "int64"),
+            *("uint8", "uint16", "uint32", "uint64"),
+        )
     },
 }
 

@@ -35,6 +35,14 @@ class Node:
         Its static parameters.
     outputs : tuple of array or symbol
         The data it returned.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> x = skgrad.tensor(2.0, requires_grad=True)
+    >>> node = (x * 3.0)._node
+    >>> node.primitive.name, len(node.inputs)
+    ('multiply', 2)
     """
 
     __slots__ = (
@@ -55,7 +63,7 @@ class Node:
         outputs: tuple[Any, ...],
     ) -> None:
         self.primitive = primitive
-        self.inputs = tuple(_frozen(value) for value in inputs)
+        self.inputs = tuple([_frozen(value) for value in inputs])
         self.params = params
         self.outputs = outputs
         self.grad: Any = None
@@ -112,6 +120,19 @@ def backward(
     -------
     dict of Node to Value
         The cotangent of each target (each leaf, by default) that was reached.
+
+    Raises
+    ------
+    GradientError
+        If a primitive on the way has no gradient rule.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad.core import backward
+    >>> x = skgrad.tensor(2.0, requires_grad=True)
+    >>> list(backward([x * 3.0], [skgrad.tensor(1.0)]).values())
+    [tensor(3.)]
     """
     stop = frozenset(() if targets is None else targets)
     # What is older than every target does not depend on any of them.

@@ -100,7 +100,7 @@ class Primitive:
         out = current().process(self, args, params)
         several = isinstance(out, tuple)
         node = None
-        if self.vjp is not None and any(a._node is not None for a in args):
+        if self.vjp is not None and [a for a in args if a._node is not None]:
             first = out[0] if several else out
             if is_recording() and first.dtype.kind == "f":
                 node = Node(self, args, params, out if several else (out,))

@@ -141,7 +141,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         ValueError
             If the data or a parameter is not valid; the message says what to do.
         """
-        if not self.warm_start:
+        if not (self.warm_start and hasattr(self, "module_")):
             self._forget()
         validation = (X_val, y_val, sample_weight_val)
         fit, work = self._fit(X, y, sample_weight, validation, self.max_iter)
@@ -155,7 +155,9 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 "partial_fit makes one pass and cannot stop early. Set "
                 "early_stopping=False."
             )
-        self._fit(X, y, sample_weight, (None, None, None), 1)
+        fit, _ = self._fit(X, y, sample_weight, (None, None, None), 1)
+        if fit.reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt  # the loop around the call is the user's
         return self
 
     def _forget(self) -> None:

@@ -9,7 +9,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skgrad.estimators.base import Rows, can_partial_fit, classifier_loss
@@ -108,7 +108,7 @@ class GradientClassifierMixin(ClassifierMixin):
     def _rows(self, X, y, sample_weight, reset):
         rows = super()._rows(X, y, sample_weight, reset)
         if not hasattr(self, "classes_"):
-            self.classes_ = unique_labels(rows.y)
+            self.classes_ = np.unique(rows.y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes in the rows with a "
@@ -177,7 +177,7 @@ class GradientClassifierMixin(ClassifierMixin):
                     "come may have classes that these rows have not."
                 )
             self._forget()
-            self.classes_ = unique_labels(classes)
+            self.classes_ = np.unique(classes)
         return self._partial_fit(X, y, sample_weight)
 
     def decision_function(self, X):

@@ -55,6 +55,14 @@ class Variable:
         Element type.
     trace : object
         The trace the variable belongs to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.executor import trace
+    >>> (variable,) = trace(lambda x: x * 2.0, np.zeros(3)).graph.inputs
+    >>> variable.shape, variable.dtype
+    ((3,), dtype('float64'))
     """
 
     __slots__ = ("dtype", "shape", "trace")
@@ -74,7 +82,29 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One instruction of a graph."""
+    """One instruction of a graph: ``outputs = primitive(inputs, **params)``.
+
+    Parameters
+    ----------
+    primitive : Primitive
+        What is computed.
+    inputs : tuple of Variable
+        Its operands.
+    params : dict
+        Its static parameters, hashable.
+    outputs : tuple of Variable
+        What it defines.
+    frame : Frame, optional
+        The line of the user's code it came from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.executor import trace
+    >>> (equation,) = trace(lambda x: x.sum(), np.zeros(3)).graph.equations
+    >>> equation.primitive, equation.params
+    (Primitive(sum), {'axes': (-1,), 'keepdims': False})
+    """
 
     primitive: Primitive
     inputs: tuple[Variable, ...]
@@ -85,7 +115,32 @@ class Equation:
 
 @dataclass(frozen=True)
 class Graph:
-    """A traced function; see the module's docstring for the spec."""
+    """A traced function; see the module's docstring for the spec.
+
+    Parameters
+    ----------
+    inputs : tuple of Variable
+        What is given at each run.
+    constants : dict of Variable to array
+        What is fixed at trace time.
+    equations : tuple of Equation
+        The instructions, in order of execution.
+    outputs : tuple of Variable
+        What a run returns.
+    name : str, default="function"
+        Name of the traced function, for messages.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.executor import trace
+    >>> def double(x):
+    ...     return x + x
+    >>> print(trace(double, np.zeros(3)).graph)
+    double(%0: float64[3])
+      %1: float64[3] = add(%0, %0)
+      return %1
+    """
 
     inputs: tuple[Variable, ...]
     constants: dict[Variable, Array]

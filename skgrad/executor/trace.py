@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 import skgrad
+from skgrad.core.graph import leaf_node
 from skgrad.core.interpreter import escaped, pushed
 from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
 from skgrad.core.value import Value
-from skgrad.exceptions import TraceError
+from skgrad.exceptions import GradientError, TraceError
 from skgrad.executor.graph import Equation, Frame, Graph, Variable, verify
 from skgrad.executor.passes import PASSES
 from skgrad.executor.program import Program
@@ -37,6 +38,7 @@ class Tracer:
         self.equations: list[Equation] = []
         self.constants: dict[Variable, Any] = {}
         self._lifted: dict[int, Variable] = {}
+        self._start = leaf_node().id
 
     def variable(self, abstract: Any) -> Variable:
         """Return a new variable of this trace."""
@@ -62,6 +64,14 @@ class Tracer:
             if data.trace is not self:
                 raise escaped(name)
             return data
+        if value._node is not None and value._node.id < self._start:
+            raise GradientError(
+                f"{name}: a tensor with requires_grad=True (shape {value.shape}), made "
+                "outside the traced function, would become a constant of the trace: "
+                "its updates would not be seen and no gradient would reach it. Pass "
+                "it as an argument, register it (nn.Parameter, register_buffer), or "
+                "detach() it."
+            )
         if id(data) not in self._lifted:
             variable = self.variable(data)
             self.constants[variable] = data  # also keeps id(data) from being reused
@@ -100,6 +110,8 @@ def trace(function: Callable[..., Tree], *args: Tree) -> Program:
     ------
     TraceError
         If the function asks for the value of a traced tensor, naming the line.
+    GradientError
+        If it uses a tensor with ``requires_grad`` that is not an argument.
 
     Examples
     --------

@@ -130,9 +130,10 @@ def elementwise(
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         name = function.__name__
         signature = inspect.signature(function)
+        n_operands = len(signature.parameters)
 
         def shape_rule(*xs: Any) -> Abstract:
-            if len(xs) != len(signature.parameters):
+            if len(xs) != n_operands:
                 raise ShapeError(f"{name} takes {signature}. Got {len(xs)} operands.")
             shape = broadcast_shapes(name, *(x.shape for x in xs))
             dtype = same_dtype(name, *xs)
@@ -142,7 +143,7 @@ def elementwise(
 
         @functools.wraps(function)
         def public(*args: Any, **kwargs: Any) -> Any:
-            if kwargs or len(args) != len(signature.parameters):
+            if kwargs or len(args) != n_operands:
                 args = signature.bind(*args, **kwargs).args
             return primitive.bind(*operands(name, args, kind))
 

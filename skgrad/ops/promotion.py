@@ -83,7 +83,8 @@ def _common(name: str, values: Sequence[Any], kind: str) -> np.dtype[Any]:
             "x.to(dtype='float64')."
         )
     if floats:
-        return floats[0]
+        dtype: np.dtype[Any] = floats[0]
+        return dtype
     scalars = [_scalar_dtype(name, x) for x in values if not isinstance(x, Value)]
     if any(d.kind == "f" for d in scalars):
         return np.dtype("float64")

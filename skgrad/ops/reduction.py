@@ -7,7 +7,7 @@ import numpy as np
 
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.exceptions import ShapeError
-from skgrad.ops.elementwise import astype, divide, equal, multiply
+from skgrad.ops.elementwise import astype, divide, equal, multiply, negative
 from skgrad.ops.promotion import as_value
 from skgrad.ops.shape import (
     broadcast_to,
@@ -150,7 +150,7 @@ def min(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     Parameters
     ----------
     x : tensor or array
-        The elements, floating or signed; NaN if one of them is NaN.
+        The elements; NaN if one of them is NaN.
     axis : int, sequence of int or None, default=None
         The axes; all by default.
     keepdims : bool, default=False
@@ -172,7 +172,10 @@ def min(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     >>> ops.min([[1.0, 2.0], [3.0, 4.0]], axis=1)
     tensor([1., 3.])
     """
-    return multiply(max(multiply(x, -1), axis, keepdims), -1)
+    value = as_value(x, "min")
+    signed = value if value.dtype.kind == "f" else astype(value, "int64")
+    smallest = negative(max(negative(signed), axis, keepdims))
+    return astype(smallest, value.dtype)
 
 
 # --- product ----------------------------------------------------------------------

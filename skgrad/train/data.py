@@ -124,7 +124,7 @@ def row_keys(X: Array) -> Array:
     >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
     (True, False)
     """
-    flat = np.ascontiguousarray(X).reshape(X.shape[0], -1)
+    flat = np.ascontiguousarray(X).reshape(X.shape[0], int(np.prod(X.shape[1:])))
     words = flat.view(np.uint32) if flat.itemsize % 4 == 0 else flat.astype(np.uint32)
     keys = np.full(X.shape[0], words.shape[1], dtype=np.uint32)
     for column in words.T:

@@ -192,44 +192,54 @@ class _FullBatch:
         self.tol = tol
         self.score = score
         self.on_epoch = on_epoch
+        self.evaluations: list[Evaluation] = []
         self.epochs: list[Epoch] = []
         self.theta = objective.parameters().astype(np.float64)
 
     def run(self) -> Fit:
         """Minimise; a loss with a kink through a sequence of smoothed ones."""
-        evaluation = Evaluation(self.objective, self.data, self.frame)
+        try:
+            reason = self._until_stop()
+        except KeyboardInterrupt:
+            reason = StopReason.INTERRUPTED
+        n_traces = sum(e.n_traces for e in self.evaluations)
+        return Fit(self._state(self.theta), reason, self.epochs, n_traces=n_traces)
+
+    def _until_stop(self) -> StopReason:
+        evaluation = self._evaluation(self.objective)
         tol = self.tol * evaluation.gradient_scale(self.theta)
         at_start = evaluation(self.theta)[0]
-        evaluations = [evaluation]
         widths: Sequence[float | None] = (None,)
         loss = self.objective.loss
         if isinstance(loss, PiecewiseLinearLoss):
             widths = [(at_start or 1.0) * width for width in WIDTHS]
             smoothed = self.objective.with_loss(Smoothed(loss, at_start))
-            evaluations.append(Evaluation(smoothed, self.data, self.frame))
-        reason = self._through(widths, evaluations[-1], tol)
-        if reason is None:
-            raise _not_finite(len(self.epochs))
+            evaluation = self._evaluation(smoothed)
+        reason = self._through(widths, evaluation, tol)
         if not self.epochs:  # started at the minimum
             self._note(self.theta, at_start, 0.0, 0)
-        n_traces = sum(e.n_traces for e in evaluations)
-        return Fit(self._state(self.theta), reason, self.epochs, n_traces=n_traces)
+        return reason
+
+    def _evaluation(self, objective: Objective) -> Evaluation:
+        self.evaluations.append(Evaluation(objective, self.data, self.frame))
+        return self.evaluations[-1]
 
     def _through(
         self, widths: Sequence[float | None], evaluation: Evaluation, tol: float
-    ) -> StopReason | None:
+    ) -> StopReason:
         """Minimise for each width of smoothing, from the minimum of the one before."""
         status = MinimizeStatus.CONVERGED
-        try:
-            for width in widths:
-                if width is not None:
-                    evaluation.hyper["loss"]["width"] = np.float64(width)
-                self.theta, status = self._minimized(evaluation, tol)
-                if status is MinimizeStatus.STOPPED:
-                    break
-        except KeyboardInterrupt:
-            return StopReason.INTERRUPTED
-        return _REASONS.get(status)
+        for width in widths:
+            if len(self.epochs) >= self.max_iter:
+                return StopReason.MAX_ITER
+            if width is not None:
+                evaluation.hyper["loss"]["width"] = np.float64(width)
+            self.theta, status = self._minimized(evaluation, tol)
+            if status is MinimizeStatus.STOPPED:
+                break
+        if status is MinimizeStatus.NOT_FINITE:
+            raise _not_finite(len(self.epochs))
+        return _REASONS[status]
 
     def _state(self, theta: Array) -> TrainState:
         params = theta.astype(self.objective.dtype)
@@ -239,7 +249,8 @@ class _FullBatch:
     def _minimized(
         self, evaluation: Evaluation, tol: float
     ) -> tuple[Array, MinimizeStatus]:
-        params = {"max_iter": self.max_iter, "tol": max(tol, 1e-300)}
+        left = self.max_iter - len(self.epochs)
+        params = {"max_iter": left, "tol": max(tol, 1e-300)}
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         if self.objective.alpha and self.objective.l1_ratio:
             return self._with_l1(evaluation, optimizer)
@@ -259,7 +270,9 @@ class _FullBatch:
             return total, np.concatenate([g + rate, rate - g])
 
         def note(x: Array, value: float, norm: float, iteration: int) -> None:
-            self._note(x[:n] - x[n:], value, norm, iteration)
+            # On the way u and v may both be positive: more than the penalty of u - v.
+            surplus = 2 * rate @ np.minimum(x[:n], x[n:])
+            self._note(x[:n] - x[n:], value - surplus, norm, iteration)
 
         low = np.concatenate([np.where(mask, 0.0, -np.inf), np.zeros(n)])
         high = np.concatenate([np.full(n, np.inf), np.where(mask, np.inf, 0.0)])

@@ -336,7 +336,7 @@ def fit_stochastic(
         "key": np.array([settings.seed, STREAMS["mask"]], dtype=np.uint32),
         "optimizer": tree_map(np.float64, optimizer.hyperparameters()),
     }
-    state = state or initial_state(objective, optimizer, schedule)
+    state = _continued(state, initial_state(objective, optimizer, schedule))
     steps = Steps(objective, optimizer, hyper, data)
     run = _Run(steps, schedule, settings, score, state)
     reason = run.until_stop(on_epoch)
@@ -350,6 +350,18 @@ def fit_stochastic(
         steps.traced.n_traces,
         steps.executor,
     )
+
+
+def _continued(state: TrainState | None, fresh: TrainState) -> TrainState:
+    """Return where to start; another kind of optimizer or schedule starts afresh."""
+    if state is None:
+        return fresh
+    if tree_flatten(state.state)[1] != tree_flatten(fresh.state)[1]:
+        buffers = state.state["buffers"]
+        state = replace(state, state={**fresh.state, "buffers": buffers})
+    if type(state.schedule) is not type(fresh.schedule):
+        state = replace(state, schedule=fresh.schedule)
+    return state
 
 
 class _Run:

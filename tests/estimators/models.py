@@ -26,6 +26,11 @@ def cross_entropy(y_true, raw_prediction):
     return skgrad.logsumexp(raw_prediction, axis=1) - own
 
 
+def squared_hinge(y_true, raw_prediction):
+    """Return the squared hinge loss of codes 0 and 1."""
+    return skgrad.relu(1.0 - (2.0 * y_true - 1.0) * raw_prediction) ** 2
+
+
 def branching(y_true, raw_prediction):
     """Return squared errors after a look at a value, which no trace can record."""
     error = y_true - raw_prediction

@@ -8,7 +8,7 @@ import pytest
 
 import skgrad
 from skgrad import functional, ops
-from skgrad.exceptions import DTypeError, ShapeError, TraceError
+from skgrad.exceptions import DTypeError, GradientError, ShapeError, TraceError
 from skgrad.executor import trace, verify
 
 X = np.linspace(0.1, 1.0, 6).reshape(2, 3)
@@ -283,3 +283,12 @@ def test_dropout_masks_follow_key_and_step():
         np.testing.assert_array_equal(slope, expected[1].numpy())
         values.add(float(value))
     assert len(values) > 1
+
+
+@pytest.mark.parametrize("computed", [False, True])
+def test_a_tensor_with_a_gradient_is_not_frozen_in_silence(computed):
+    weight = skgrad.tensor([1.0, 2.0], requires_grad=True)
+    used = weight * 2.0 if computed else weight
+    with pytest.raises(GradientError, match=r"constant of the trace.*argument"):
+        trace(lambda x: (x * used).sum(), np.zeros(2))
+    trace(lambda x: (x * used.detach()).sum(), np.zeros(2))

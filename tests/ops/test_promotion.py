@@ -119,10 +119,20 @@ def test_keywords_and_wrong_counts_of_arguments():
 def test_astype():
     x = skgrad.tensor(F32, requires_grad=True)
     assert ops.astype(x, "float32") is x
-    ops.astype(x, np.float64).sum().backward()
+    (ops.astype(x, np.float64) * [1.0, 2.0, 4.0]).sum().backward()
     assert x.grad.dtype == np.float32
+    np.testing.assert_array_equal(x.grad.numpy(), [1.0, 2.0, 4.0])
     with pytest.raises(DTypeError, match="complex"):
         ops.astype(x, complex)
     with pytest.raises(DTypeError, match="not a dtype"):
         ops.astype(x, "nonsense")
     assert not ops.astype(x, "int32").requires_grad
+
+
+def test_every_supported_dtype_can_be_converted_to_every_other():
+    names = sorted(dtype.name for dtype in ops.promotion._DTYPES)
+    for source in names:
+        for target in names:
+            out = ops.astype(np.array([0, 1], dtype=source), target)
+            assert out.dtype == target
+            assert out.numpy().tolist() == [0, 1]

@@ -31,7 +31,8 @@ def test_integers_accumulate_in_64_bits(dtype):
         found = ours(x).numpy()
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
-    assert ops.max(x).dtype == dtype
+    assert ops.max(x).dtype == ops.min(x).dtype == dtype
+    assert ops.min(np.array([1, 0, 1], dtype=dtype)).item() == 0
 
 
 def test_empty_axes():

@@ -1,0 +1,268 @@
+"""Parameters: stored untouched, nested, checked in fit by name."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from estimators.models import Residual, asymmetric
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+import skgrad
+from skgrad import (
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+    losses,
+    optim,
+)
+from skgrad.estimators.parameters import CONSTRAINTS, DESCRIPTIONS, documented
+
+CLASSES = [
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    ModuleClassifier,
+    ModuleRegressor,
+]
+EACH = pytest.mark.parametrize("cls", CLASSES)
+
+
+def make(cls, **params):
+    return cls(module=Residual, **params) if "Module" in cls.__name__ else cls(**params)
+
+
+def make_data(cls):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    return X, X[:, 0] > 0 if "Classifier" in cls.__name__ else X[:, 0]
+
+
+# ------------------------------------------------------------------- construction
+
+
+@EACH
+def test_arguments_are_keyword_only_described_and_constrained(cls):
+    arguments = list(inspect.signature(cls).parameters.values())
+    assert {a.kind for a in arguments} == {inspect.Parameter.KEYWORD_ONLY}
+    assert set(cls._parameter_constraints) == {a.name for a in arguments}
+    for argument in arguments:
+        assert re.search(rf"^ +{argument.name} : ", cls.__doc__, re.MULTILINE)
+    assert "{" not in cls.__doc__.partition("Examples")[0].replace('{"float32"', "")
+
+
+def test_every_description_is_used():
+    used = {name for cls in CLASSES for name in inspect.signature(cls).parameters}
+    assert used == set(DESCRIPTIONS) == set(CONSTRAINTS)
+
+
+def test_an_argument_without_a_description_is_an_error():
+    class Model:
+        """{parameters}"""
+
+        def __init__(self, *, unheard_of=1):
+            pass
+
+    with pytest.raises(KeyError, match="unheard_of"):
+        documented()(Model)
+
+
+@EACH
+def test_parameters_are_stored_untouched(cls):
+    loss, optimizer, scoring = losses.get_loss, object(), object()
+    model = make(cls, loss=loss, optimizer=optimizer, scoring=scoring, alpha="x")
+    assert model.loss is loss
+    assert model.optimizer is optimizer
+    assert model.scoring is scoring
+    assert model.alpha == "x"
+    X, y = make_data(cls)
+    model = make(cls, max_iter=2, tol=None, optimizer=optim.Adam(b1=0.5))
+    before = model.get_params()
+    model.fit(X, y)
+    after = model.get_params()
+    assert before.keys() == after.keys()
+    assert all(before[k] is after[k] or before[k] == after[k] for k in before)
+
+
+# ---------------------------------------------------------------- nested parameters
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("start", "name", "value", "object_"),
+    [
+        ({"optimizer": "adam"}, "optimizer__b1", 0.7, optim.Adam(b1=0.7)),
+        (
+            {"optimizer": optim.SGD()},
+            "optimizer__momentum",
+            0.7,
+            optim.SGD(momentum=0.7),
+        ),
+        ({"schedule": "step"}, "schedule__gamma", 0.3, optim.Step(gamma=0.3)),
+    ],
+)
+def test_names_become_objects_when_a_part_is_set(cls, start, name, value, object_):
+    model = make(cls, **start).set_params(**{name: value})
+    holder = name.partition("__")[0]
+    assert getattr(model, holder) == object_
+    assert model.get_params()[name] == value
+    assert name not in model.get_params(deep=False)
+    again = clone(model)
+    assert getattr(again, holder) == object_
+    assert getattr(again, holder) is not getattr(model, holder)
+    again.set_params(**{name: 0.1})
+    assert model.get_params()[name] == value
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "value"),
+    [
+        ("huber", "loss__delta", 2.0),
+        (losses.Huber(), "loss__delta", 2.0),
+        ("quantile", "loss__quantile", 0.9),
+    ],
+)
+def test_parameters_of_a_loss(loss, name, value):
+    X, y = make_data(MLPRegressor)
+    model = GradientLinearRegressor(loss=loss).set_params(**{name: value})
+    direct = type(model.loss)(**{name.partition("__")[2]: value})
+    expected = GradientLinearRegressor(loss=direct).fit(X, y**2)
+    np.testing.assert_array_equal(model.fit(X, y**2).coef_, expected.coef_)
+
+
+def test_a_name_and_its_part_in_one_call():
+    model = MLPRegressor(optimizer="sgd")
+    model.set_params(optimizer="adam", optimizer__b2=0.9, loss="huber", loss__delta=3)
+    assert model.optimizer == optim.Adam(b2=0.9)
+    assert model.loss == losses.Huber(delta=3)
+
+
+def test_parameters_of_a_module():
+    model = ModuleRegressor(module=Residual, module_params={"hidden": 3})
+    assert model.get_params()["module__hidden"] == 3
+    copied = clone(model).set_params(module__hidden=5)
+    assert model.module_params == {"hidden": 3}
+    assert copied.get_params()["module__hidden"] == 5
+    X, y = make_data(ModuleRegressor)
+    copied.set_params(max_iter=1, tol=None).fit(X, y)
+    assert copied.module_.network[0].weight.shape == (5, 3)
+    assert ModuleRegressor(module=Residual).set_params(module__hidden=5).module_params
+    pipeline = make_pipeline(model).set_params(modulerегressor__alpha=1) if 0 else None
+    assert pipeline is None
+
+
+def test_nested_parameters_through_a_pipeline():
+    pipeline = make_pipeline(MLPRegressor(optimizer="adam", loss="huber"))
+    pipeline.set_params(mlpregressor__optimizer__b1=0.4, mlpregressor__loss__delta=2.5)
+    assert pipeline[-1].optimizer == optim.Adam(b1=0.4)
+    assert pipeline.get_params()["mlpregressor__loss__delta"] == 2.5
+
+
+@EACH
+def test_a_round_trip_of_all_parameters(cls):
+    model = make(cls, optimizer=optim.Adam(b1=0.5), schedule=optim.Cosine(final=0.1))
+    other = make(cls, optimizer=optim.Adam(), schedule=optim.Cosine())
+    assert other.set_params(**model.get_params()).get_params() == model.get_params()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"b1": 0.5}, {"optimizer__nope": 1}, {"loss__nope": 1}, {"nope__b1": 1}],
+)
+def test_unknown_names_raise(params):
+    with pytest.raises(ValueError, match="nvalid parameter|no parameter|not a param"):
+        MLPRegressor(optimizer="adam", loss="huber").set_params(**params)
+
+
+def test_objects_of_every_kind_fit_as_their_names_do():
+    X, y = make_data(MLPRegressor)
+    same = {
+        "loss": ["squared_error", losses.SquaredError(), losses.SquaredError],
+        "optimizer": ["adam", optim.Adam(), optim.Adam],
+        "schedule": ["cosine", optim.Cosine(), optim.Cosine],
+    }
+    fits = []
+    for i in range(3):
+        params = {name: kinds[i] for name, kinds in same.items()}
+        model = MLPRegressor(**params, max_iter=3, tol=None, random_state=0)
+        fits.append(model.fit(X, y).loss_curve_)
+    assert fits[0] == fits[1] == fits[2]
+
+
+# ----------------------------------------------------------------------- validation
+
+INVALID = {
+    "loss": ["nope", 3],
+    "hidden_layer_sizes": [0, "wide", (5, 0), (5, 2.5)],
+    "activation": ["swish", None],
+    "dropout": [1.0, -0.1],
+    "alpha": [-1.0, "1", None],
+    "l1_ratio": [-0.1, 1.1],
+    "fit_intercept": ["yes", 3],
+    "standardize": ["yes", None],
+    "optimizer": ["adamm", None, 3],
+    "learning_rate": [0.0, -1, "constant"],
+    "schedule": ["linear", 0.1],
+    "batch_size": [0, 2.5, "all"],
+    "shuffle": ["yes"],
+    "max_iter": [0, 2.5],
+    "tol": [-1e-3, "none"],
+    "n_iter_no_change": [0],
+    "early_stopping": ["auto"],
+    "validation_fraction": [0.0, 1.0, 2],
+    "scoring": [3, "nope"],
+    "clip_norm": [0.0, -1],
+    "class_weight": ["even", 3],
+    "warm_start": ["no"],
+    "random_state": [-1, "seed", 0.5],
+    "dtype": ["float16", 3],
+    "device": [0],
+    "verbose": ["loud", -1],
+    "module": ["Net", 3],
+    "module_params": [[("hidden", 3)]],
+}
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(cls, n) for cls in CLASSES for n in inspect.signature(cls).parameters],
+)
+def test_a_wrong_value_is_refused_by_name(cls, name):
+    X, y = make_data(cls)
+    extra = {"early_stopping": True, "optimizer": "adam"} if name == "scoring" else {}
+    for value in INVALID[name]:
+        model = make(cls, **extra).set_params(**{name: value})
+        with pytest.raises(
+            ValueError, match=rf"'?{name}'?.* {'nope' if value == 'nope' else ''}"
+        ):
+            model.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": losses.Huber(delta=-1.0)}, "'delta' parameter of Huber .* Got -1.0"),
+        ({"loss": losses.Quantile(quantile=2)}, "'quantile' parameter of Quantile"),
+        ({"optimizer": optim.Adam(b1=1.5)}, "'b1' parameter of Adam"),
+        ({"schedule": optim.Step(gamma=-1.0)}, "'gamma' parameter of Step"),
+        ({"loss": "hubber"}, "'loss' parameter of MLPRegressor.*'hubber'"),
+    ],
+)
+def test_a_wrong_part_is_refused_by_name(params, message):
+    X, y = make_data(MLPRegressor)
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(**params).fit(X, y)
+
+
+def test_the_text_representation_shows_what_was_changed():
+    model = MLPRegressor(loss=asymmetric, optimizer=optim.Adam(b1=0.5), alpha=0.1)
+    text = " ".join(repr(model).split())
+    assert "alpha=0.1" in text
+    assert "Adam(b1=0.5)" in text
+    assert "learning_rate" not in text
+    assert "MLPRegressor" in model._repr_html_()
+    assert skgrad.MLPRegressor is MLPRegressor

@@ -1,0 +1,221 @@
+"""The loop: when it traces, when it stops, what it gives back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from train.problems import make_problem
+
+from skgrad.core import tree_leaves
+from skgrad.exceptions import DivergenceError
+from skgrad.losses import FunctionLoss
+from skgrad.optim import SGD, Adam, Cosine, Plateau, get_schedule
+from skgrad.train import Settings, StopReason, fit_stochastic, initial_state
+
+SETTINGS = Settings(learning_rate=0.05, batch_size=5, max_iter=4, tol=None)
+
+
+def run(problem, settings=SETTINGS, optimizer=None, schedule=None, **kwargs):
+    objective, data, frame = problem
+    optimizer, schedule = optimizer or Adam(), get_schedule(schedule)
+    return fit_stochastic(
+        objective, optimizer, schedule, data, frame, settings, **kwargs
+    )
+
+
+def assert_same_state(one, other):
+    leaves = zip(
+        tree_leaves((one.params, one.state)),
+        tree_leaves((other.params, other.state)),
+        strict=True,
+    )
+    assert all(np.array_equal(a, b) for a, b in leaves)
+    assert (one.epoch, one.step) == (other.epoch, other.step)
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "n_traces"),
+    [(20, 5, 1), (23, 5, 2), (5, 5, 1), (23, 23, 1), (1, 1, 1)],
+)
+def test_one_trace_per_batch_shape(n, size, n_traces):
+    settings = replace(SETTINGS, batch_size=size)
+    fit = run(make_problem(n=n, dropout=0.3, alpha=0.1), settings, schedule="cosine")
+    assert fit.n_traces == n_traces
+    assert fit.state.epoch == 4
+    assert fit.state.step == 4 * -(-n // size)
+
+
+def test_the_objective_falls_and_the_module_is_not_touched():
+    problem = make_problem()
+    before = problem[0].parameters()
+    fit = run(problem, replace(SETTINGS, max_iter=30))
+    values = [epoch.objective for epoch in fit.epochs]
+    assert values[-1] < 0.8 * values[0]
+    assert [epoch.number for epoch in fit.epochs] == list(range(1, 31))
+    np.testing.assert_array_equal(problem[0].parameters(), before)
+    assert fit.reason is StopReason.MAX_ITER
+
+
+def test_the_epoch_objective_is_the_mean_over_all_rows_of_each_batch():
+    problem = make_problem(alpha=0.2)
+    settings = replace(SETTINGS, learning_rate=1e-300, max_iter=1, shuffle=False)
+    fit = run(problem, settings)
+    objective, data, frame = problem
+    hyper = objective.hyper(frame)
+    batch = {"X": data.X, "y": data.y, "w": data.w}
+    sums = objective.sums(objective.parameters(), {}, hyper, batch)
+    c = objective.parameters()[objective.mask]
+    expected = sums["loss"].item() / sums["weight"].item() + 0.1 * c @ c
+    np.testing.assert_allclose(fit.epochs[0].objective, expected, rtol=1e-12)
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not():
+    fits = [
+        run(make_problem(dropout=0.3), replace(SETTINGS, seed=s)) for s in (1, 1, 2)
+    ]
+    assert_same_state(fits[0].state, fits[1].state)
+    assert fits[0].epochs == fits[1].epochs
+    assert not np.array_equal(fits[0].state.params, fits[2].state.params)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), SGD(momentum=0.9)], ids=str)
+def test_two_runs_of_k_epochs_equal_one_of_2k(optimizer):
+    problem = make_problem(dropout=0.3, alpha=0.01)
+    whole = run(problem, replace(SETTINGS, max_iter=6), optimizer)
+    half = run(problem, replace(SETTINGS, max_iter=3), optimizer)
+    rest = run(problem, replace(SETTINGS, max_iter=3), optimizer, state=half.state)
+    assert_same_state(rest.state, whole.state)
+    assert half.epochs + rest.epochs == whole.epochs
+
+
+def test_a_schedule_multiplies_the_rate():
+    problem = make_problem()
+    fit = run(problem, replace(SETTINGS, max_iter=5), schedule=Cosine(final=0.1))
+    rates = np.array([epoch.learning_rate for epoch in fit.epochs])
+    expected = [Cosine(final=0.1).factors(i, 1, 5, None)[-1] for i in range(5)]
+    np.testing.assert_allclose(rates, 0.05 * np.array(expected))
+
+
+def test_plateau_watches_the_validation_score_with_early_stopping():
+    problem = make_problem()
+    schedule = Plateau(factor=0.5, patience=1)
+    settings = replace(SETTINGS, max_iter=9, early_stopping=True)
+    fit = run(problem, settings, schedule=schedule, score=lambda state: 1.0)
+    rates = [epoch.learning_rate for epoch in fit.epochs]
+    assert rates[-1] < rates[0]
+    rising = run(
+        problem, settings, schedule=schedule, score=lambda state: float(state.epoch)
+    )
+    assert {epoch.learning_rate for epoch in rising.epochs} == {0.05}
+
+
+# ------------------------------------------------------------------------ stopping
+
+
+def test_without_improvement_by_tol_it_stops():
+    settings = replace(SETTINGS, max_iter=100, tol=1e9, n_iter_no_change=3)
+    fit = run(make_problem(), settings)
+    # The first epoch is an improvement on infinity.
+    assert len(fit.epochs) == 5
+    assert fit.reason is StopReason.NO_IMPROVEMENT
+    assert fit.best_epoch is None
+
+
+def test_early_stopping_gives_back_the_best_epoch():
+    scores = [1.0, 3.0, 2.0, 2.0, 2.0, 2.0]
+    states = []
+
+    def score(state):
+        states.append(state)
+        return scores[len(states) - 1]
+
+    settings = replace(
+        SETTINGS, max_iter=100, tol=0.0, n_iter_no_change=2, early_stopping=True
+    )
+    fit = run(make_problem(), settings, score=score)
+    assert fit.reason is StopReason.EARLY_STOPPING
+    assert [epoch.score for epoch in fit.epochs] == scores[:5]
+    assert fit.best_epoch == 2
+    assert_same_state(fit.state, states[1])
+
+
+def test_a_score_without_early_stopping_is_only_recorded():
+    fit = run(make_problem(), score=lambda state: -float(state.epoch))
+    assert [epoch.score for epoch in fit.epochs] == [-1.0, -2.0, -3.0, -4.0]
+    assert fit.state.epoch == 4
+    assert fit.best_epoch is None
+
+
+def test_a_callback_may_stop():
+    def on_epoch(epoch):
+        if epoch.number == 2:
+            raise StopIteration
+
+    fit = run(make_problem(), on_epoch=on_epoch)
+    assert fit.reason is StopReason.STOPPED
+    assert fit.state.epoch == 2
+
+
+def test_an_interruption_keeps_the_best_epoch():
+    states = []
+
+    def on_epoch(epoch):
+        if epoch.number == 7:
+            raise KeyboardInterrupt
+
+    def score(state):
+        states.append(state)
+        return 0.0
+
+    # A rate at which the objective rises and falls.
+    settings = replace(SETTINGS, learning_rate=0.6, max_iter=20)
+    fit = run(make_problem(), settings, SGD(), score=score, on_epoch=on_epoch)
+    values = [epoch.objective for epoch in fit.epochs]
+    assert fit.reason is StopReason.INTERRUPTED
+    assert len(values) == 7
+    assert fit.best_epoch == 1 + int(np.argmin(values))
+    assert_same_state(fit.state, states[fit.best_epoch - 1])
+
+
+def test_an_interruption_within_the_first_epoch_keeps_the_start():
+    def interrupted(y_true, raw_prediction):
+        raise KeyboardInterrupt
+
+    problem = make_problem()
+    problem[0].loss = FunctionLoss(interrupted)
+    fit = run(problem)
+    assert fit.reason is StopReason.INTERRUPTED
+    assert fit.epochs == []
+    np.testing.assert_array_equal(fit.state.params, problem[0].parameters())
+
+
+def test_divergence_is_an_error_that_says_when_and_what_to_do():
+    settings = replace(SETTINGS, learning_rate=1e6, max_iter=50)
+    message = r"not finite after epoch \d+.*learning_rate=1e\+06: try 100000.*clip_norm"
+    with pytest.raises(DivergenceError, match=message):
+        run(make_problem(), settings, SGD())
+
+
+def test_the_initial_state_is_a_copy():
+    objective, _, _ = make_problem(dropout=0.5)
+    before = objective.parameters()
+    state = initial_state(objective, Adam(), get_schedule("plateau"))
+    state.params[:] = 0.0
+    state.state["buffers"]["2.p"][...] = 0.0
+    np.testing.assert_array_equal(objective.parameters(), before)
+    assert objective.buffers()["2.p"] == 0.5
+    assert (state.epoch, state.step) == (0, 0)
+    assert state.schedule is not None
+
+
+def test_sizes_of_batches_weigh_rows_equally_in_one_batch():
+    """With all rows in one batch a weight of two equals the row written twice."""
+    objective, data, frame = make_problem(n=12, dropout=0.4)
+    settings = replace(SETTINGS, batch_size=1000, max_iter=3)
+    counts = np.arange(12) % 3 + 1
+    weighted = replace(data, w=counts / counts.mean())
+    repeated = data.rows(np.repeat(np.arange(12), counts))
+    repeated = replace(repeated, w=np.ones(len(repeated.w)))
+    one = run((objective, weighted, frame), settings)
+    other = run((objective, repeated, frame), settings)
+    np.testing.assert_allclose(one.state.params, other.state.params, rtol=1e-9)
