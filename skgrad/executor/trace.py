@@ -13,7 +13,7 @@ import numpy as np
 
 import skgrad
 from skgrad.core.graph import leaf_node
-from skgrad.core.interpreter import escaped, pushed
+from skgrad.core.interpreter import escaped, is_recording, pushed
 from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
 from skgrad.core.value import Value
@@ -64,13 +64,14 @@ class Tracer:
             if data.trace is not self:
                 raise escaped(name)
             return data
-        if value._node is not None and value._node.id < self._start:
+        node = value._node
+        if node is not None and node.id < self._start and is_recording():
             raise GradientError(
                 f"{name}: a tensor with requires_grad=True (shape {value.shape}), made "
                 "outside the traced function, would become a constant of the trace: "
                 "its updates would not be seen and no gradient would reach it. Pass "
-                "it as an argument, register it (nn.Parameter, register_buffer), or "
-                "detach() it."
+                "it as an argument (nn.functional_call does that for a module), or fix "
+                "it on purpose by detach() or under no_grad()."
             )
         if id(data) not in self._lifted:
             variable = self.variable(data)

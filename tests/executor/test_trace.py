@@ -292,3 +292,6 @@ def test_a_tensor_with_a_gradient_is_not_frozen_in_silence(computed):
     with pytest.raises(GradientError, match=r"constant of the trace.*argument"):
         trace(lambda x: (x * used).sum(), np.zeros(2))
     trace(lambda x: (x * used.detach()).sum(), np.zeros(2))
+    with skgrad.no_grad():
+        program = trace(lambda x: (x * used).sum(), np.zeros(2))
+    assert program(np.ones(2)) == used.numpy().sum()
