@@ -100,6 +100,7 @@ def _or_zero(found: dict[Node, Value], variable: Any) -> Any:
 
 def function_name(function: Callable[..., Any]) -> str:
     """Return how to call a function in a message."""
+    function = getattr(function, "func", function)  # of a functools.partial
     return getattr(function, "__name__", type(function).__name__)
 
 

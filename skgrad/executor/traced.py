@@ -122,6 +122,8 @@ class Traced:
         except TraceError as error:
             if not self.fallback:
                 raise
+            if any(isinstance(p, EagerProgram) for p in self._programs.values()):
+                return EagerProgram(self.function, treedef)  # it was said once
             why = " ".join([str(error), *getattr(error, "__notes__", ())])
             warnings.warn(
                 f"{function_name(self.function)} cannot be traced and runs eagerly, "

@@ -164,6 +164,10 @@ class Fit:
     executor: str = "reference"
 
 
+# What a step sums over its rows, in the order of its outputs.
+SUMS = ("loss", "penalty", "weight")
+
+
 class Steps:
     """Runs the steps of epochs through programs, one per batch shape."""
 
@@ -176,6 +180,7 @@ class Steps:
         self.hyper_leaves = tree_leaves(hyper)
         self.data = data
         self.executor = "reference"
+        self.first: float | None = None  # objective of the first batch, before its step
         self._programs: dict[int, Any] = {}
 
     def run(
@@ -183,7 +188,7 @@ class Steps:
     ) -> tuple[TrainState, dict[str, float]]:
         """Return the state after the batches and the sums over them."""
         carry, treedef = tree_flatten((state.params, state.state))
-        totals = {"loss": 0.0, "penalty": 0.0, "weight": 0.0}
+        totals = dict.fromkeys(SUMS, 0.0)
         n_rows = 0
         step = state.step
         for rows, rate in zip(batches, rates, strict=True):
@@ -198,11 +203,13 @@ class Steps:
             program = self._program(carry, treedef, batch)
             out = program.run([*carry, *self.hyper_leaves, *tree_leaves(batch)])
             carry, sums = out[: len(carry)], out[len(carry) :]
-            for name, value in zip(sorted(totals), sums, strict=True):
+            for name, value in zip(SUMS, sums, strict=True):
                 totals[name] += float(value)
             n_rows += len(rows)
+            if self.first is None:
+                self.first = _objective(totals, n_rows)
             step += 1
-        totals["penalty"] /= n_rows
+        totals["objective"] = _objective(totals, n_rows)
         params, changed = tree_unflatten(treedef, carry)
         return replace(state, params=params, state=changed, step=step), totals
 
@@ -216,6 +223,11 @@ class Steps:
             self._programs[n_rows] = program
             self.executor = program.executor
         return self._programs[n_rows]
+
+
+def _objective(totals: dict[str, float], n_rows: int) -> float:
+    """Return the weighted mean loss plus penalty from sums over rows."""
+    return totals["loss"] / totals["weight"] + totals["penalty"] / n_rows
 
 
 def _check_carry(program: Any, n_carry: int) -> None:
@@ -339,7 +351,10 @@ def fit_stochastic(
     state = _continued(state, initial_state(objective, optimizer, schedule))
     steps = Steps(objective, optimizer, hyper, data)
     run = _Run(steps, schedule, settings, score, state)
+    fresh = state.epoch == 0
     reason = run.until_stop(on_epoch)
+    if fresh and not settings.early_stopping:
+        run.check_growth()
     keep_best = reason is StopReason.INTERRUPTED or settings.early_stopping
     best = run.best if keep_best and run.best is not None else None
     return Fit(
@@ -404,6 +419,18 @@ class _Run:
             return StopReason.STOPPED
         return StopReason.MAX_ITER
 
+    def check_growth(self) -> None:
+        """Refuse to return a model that is worse than the one before the first step."""
+        first, epochs = self.steps.first, self.epochs
+        if first is None or not epochs:
+            return
+        last = epochs[-1].objective
+        if last - first > abs(first):
+            raise _diverged(
+                f"grew from {first:.6g} to {last:.6g} in {len(epochs)} epochs",
+                self.settings.learning_rate,
+            )
+
     def one_epoch(self) -> Epoch:
         """Run one epoch and note what came of it."""
         s, data, number = self.settings, self.steps.data, self.state.epoch
@@ -414,9 +441,11 @@ class _Run:
         rates = s.learning_rate * factors
         batches = data.batches(s.batch_size, s.seed, number, s.shuffle)
         state, sums = self.steps.run(self.state, batches, rates)
-        objective = sums["loss"] / sums["weight"] + sums["penalty"]
+        objective = sums["objective"]
         if not (np.isfinite(objective) and np.isfinite(state.params).all()):
-            raise _diverged(number + 1, s.learning_rate, self.epochs)
+            was = [f", it was {e.objective:.6g} before" for e in self.epochs[-1:]]
+            what = f"is not finite after epoch {number + 1}{''.join(was)}"
+            raise _diverged(what, s.learning_rate)
         state = replace(state, epoch=number + 1)
         value = None if self.score is None else self.score(state)
         watched = -value if s.early_stopping and value is not None else objective
@@ -429,12 +458,10 @@ class _Run:
         return epoch
 
 
-def _diverged(epoch: int, rate: float, epochs: list[Epoch]) -> DivergenceError:
-    last = f" (it was {epochs[-1].objective:.6g} before)" if epochs else ""
+def _diverged(what: str, rate: float) -> DivergenceError:
     return DivergenceError(
-        f"The objective is not finite after epoch {epoch}{last}. Most often the "
-        f"learning rate is too high (learning_rate={rate:g}: try {rate / 10:g}), the "
-        "inputs have very different scales (keep standardize=True), or a custom loss "
-        "takes the logarithm or root of a value out of its domain. clip_norm=1.0 "
-        "limits each step."
+        f"The objective {what}. Most often the learning rate is too high "
+        f"(learning_rate={rate:g}: try {rate / 10:g}), the inputs have very different "
+        "scales (keep standardize=True), or a custom loss takes the logarithm or root "
+        "of a value out of its domain. clip_norm=1.0 limits each step."
     )

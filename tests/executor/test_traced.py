@@ -113,5 +113,6 @@ def test_the_fallback_warns_and_runs_eagerly():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(traced(-X), X)
+        np.testing.assert_array_equal(traced(X[:1]), X[:1] * 2.0)  # said once is enough
     assert traced.program(X).executor == "eager"
     np.testing.assert_array_equal(traced.program(X).run([X])[0], X * 2.0)
