@@ -6,7 +6,7 @@ import copy
 import sys
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -372,8 +372,10 @@ class _Work:
         self.max_iter = max_iter
         self.held_out = held_out
         self.n_rows = len(rows.X)
-        self.data, n_outputs = self._data(rows)
         self.optimizer = estimator._make_optimizer(loss, module)
+        self.data, n_outputs = self._data(rows)
+        if self.optimizer.stochastic:
+            self.data = replace(self.data, keys=row_keys(rows.X))
         self.objective = Objective(
             module,
             loss,
@@ -391,7 +393,7 @@ class _Work:
             encoded = (encoded - shift) / self.frame.y_scale
             encoded = encoded.astype(rows.X.dtype)
         weights = (rows.w / rows.w.mean()).astype(rows.X.dtype)
-        return Data(rows.X, encoded, weights, row_keys(rows.X)), n_outputs
+        return Data(rows.X, encoded, weights), n_outputs
 
     def run(self, state: TrainState | None) -> Fit:
         """Minimise with the optimizer, whichever kind it is."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from estimators.models import Residual, WithDropout
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgrad import (
@@ -11,36 +12,7 @@ from skgrad import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
-    nn,
 )
-
-
-class Residual(nn.Module):
-    """A linear model plus a small network."""
-
-    def __init__(self, n_features, n_outputs, hidden=8):
-        super().__init__()
-        self.linear = nn.Linear(n_features, n_outputs)
-        self.network = nn.Sequential(
-            nn.Linear(n_features, hidden), nn.Tanh(), nn.Linear(hidden, n_outputs)
-        )
-
-    def forward(self, x):
-        return self.linear(x) + self.network(x)
-
-
-class WithDropout(nn.Module):
-    """A network with dropout."""
-
-    def __init__(self, n_features, n_outputs):
-        super().__init__()
-        self.hidden = nn.Linear(n_features, 32)
-        self.dropout = nn.Dropout(0.2)
-        self.out = nn.Linear(32, n_outputs)
-
-    def forward(self, x):
-        return self.out(self.dropout(nn.ReLU()(self.hidden(x))))
-
 
 ESTIMATORS = [
     GradientLinearRegressor(),

@@ -151,8 +151,6 @@ def test_parameters_of_a_module():
     copied.set_params(max_iter=1, tol=None).fit(X, y)
     assert copied.module_.network[0].weight.shape == (5, 3)
     assert ModuleRegressor(module=Residual).set_params(module__hidden=5).module_params
-    pipeline = make_pipeline(model).set_params(modulerегressor__alpha=1) if 0 else None
-    assert pipeline is None
 
 
 def test_nested_parameters_through_a_pipeline():
@@ -174,7 +172,7 @@ def test_a_round_trip_of_all_parameters(cls):
     [{"b1": 0.5}, {"optimizer__nope": 1}, {"loss__nope": 1}, {"nope__b1": 1}],
 )
 def test_unknown_names_raise(params):
-    with pytest.raises(ValueError, match="nvalid parameter|no parameter|not a param"):
+    with pytest.raises(ValueError, match=r"nvalid parameter|no parameter"):
         MLPRegressor(optimizer="adam", loss="huber").set_params(**params)
 
 
@@ -229,16 +227,14 @@ INVALID = {
 
 @pytest.mark.parametrize(
     ("cls", "name"),
-    [(cls, n) for cls in CLASSES for n in inspect.signature(cls).parameters],
+    [(cls, name) for cls in CLASSES for name in inspect.signature(cls).parameters],
 )
 def test_a_wrong_value_is_refused_by_name(cls, name):
     X, y = make_data(cls)
     extra = {"early_stopping": True, "optimizer": "adam"} if name == "scoring" else {}
     for value in INVALID[name]:
         model = make(cls, **extra).set_params(**{name: value})
-        with pytest.raises(
-            ValueError, match=rf"'?{name}'?.* {'nope' if value == 'nope' else ''}"
-        ):
+        with pytest.raises(ValueError, match=name):
             model.fit(X, y)
 
 
