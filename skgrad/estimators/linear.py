@@ -112,22 +112,7 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         Coefficients on the original scale of the inputs.
     intercept_ : float or ndarray of shape (n_outputs,)
         Intercept; 0 if ``fit_intercept=False``.
-    n_iter_ : int
-        Iterations or epochs.
-    loss_curve_ : list of float
-        The objective after each iteration, or over each epoch.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Linear
-        The fitted layer, on standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Notes
     -----
@@ -228,22 +213,7 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         Coefficients on the original scale of the inputs; one row for two classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; 0 if ``fit_intercept=False``.
-    n_iter_ : int
-        Iterations or epochs.
-    loss_curve_ : list of float
-        The objective after each iteration, or over each epoch.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Linear
-        The fitted layer, on standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Examples
     --------

@@ -114,22 +114,7 @@ class MLPRegressor(GradientRegressorMixin, BaseMLP):
 
     Attributes
     ----------
-    n_iter_ : int
-        Epochs or iterations, those of earlier calls included with ``warm_start``.
-    loss_curve_ : list of float
-        The objective over each epoch, each batch before its step.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Sequential
-        The fitted network, in evaluation mode; it sees standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Examples
     --------
@@ -217,22 +202,7 @@ class MLPClassifier(GradientClassifierMixin, BaseMLP):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted.
-    n_iter_ : int
-        Epochs or iterations, those of earlier calls included with ``warm_start``.
-    loss_curve_ : list of float
-        The objective over each epoch, each batch before its step.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Sequential
-        The fitted network, in evaluation mode; it sees standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Examples
     --------
@@ -317,22 +287,7 @@ class ModuleRegressor(GradientRegressorMixin, BaseModule):
 
     Attributes
     ----------
-    n_iter_ : int
-        Epochs or iterations, those of earlier calls included with ``warm_start``.
-    loss_curve_ : list of float
-        The objective over each epoch, each batch before its step.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Module
-        The fitted module, in evaluation mode; it sees standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Examples
     --------
@@ -418,22 +373,7 @@ class ModuleClassifier(GradientClassifierMixin, BaseModule):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted.
-    n_iter_ : int
-        Epochs or iterations, those of earlier calls included with ``warm_start``.
-    loss_curve_ : list of float
-        The objective over each epoch, each batch before its step.
-    validation_scores_ : list of float
-        Score of the validation rows after each epoch, larger is better.
-    best_loss_ : float
-        Smallest entry of ``loss_curve_``.
-    module_ : Module
-        The fitted module, in evaluation mode; it sees standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of str
-        Their names, if the inputs had some.
+    {attributes}
 
     Examples
     --------

@@ -93,6 +93,27 @@ DESCRIPTIONS = {
         1 prints a line per epoch or iteration.""",
 }
 
+# Fitted attributes of every estimator.
+ATTRIBUTES = """n_iter_ : int
+        Epochs or iterations, those of earlier calls included with ``warm_start``.
+    loss_curve_ : list of float
+        The objective over each epoch (each batch before its step), or after each
+        iteration.
+    loss_, best_loss_ : float
+        Last and smallest entry of ``loss_curve_``.
+    validation_scores_ : list of float
+        Score of the validation rows after each epoch, larger is better.
+    module_ : Module
+        The fitted module, in evaluation mode; it sees standardised inputs.
+    fit_report_ : dict
+        Optimizer, executor, why the fit stopped, and more.
+    n_outputs_ : int
+        Number of outputs of the module.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str
+        Their names, if the inputs had some."""
+
 _UNIT = Interval(Real, 0, 1, closed="both")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -138,8 +159,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
 def documented(**own: str) -> Any:
     """Return a class decorator that describes and constrains ``__init__``'s arguments.
 
-    It fills ``{parameters}`` in the docstring in the order of the signature, and
-    ``_parameter_constraints``; an argument without a description is an error at import.
+    It fills ``{parameters}`` in the docstring in the order of the signature,
+    ``{attributes}`` with those every estimator has, and ``_parameter_constraints``; an
+    argument without a description is an error at import.
 
     Parameters
     ----------
@@ -166,7 +188,8 @@ def documented(**own: str) -> Any:
             default = argument.default
             shown = f'"{default}"' if isinstance(default, str) else repr(default)
             lines.append(f"    {argument.name} : {text.format(default=shown)}")
-        cls.__doc__ = cls.__doc__.replace("{parameters}", "\n".join(lines))
+        text = cls.__doc__.replace("{parameters}", "\n".join(lines))
+        cls.__doc__ = text.replace("{attributes}", ATTRIBUTES)
         cls._parameter_constraints = {a.name: CONSTRAINTS[a.name] for a in arguments}
         return cls
 
