@@ -269,6 +269,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self.module_ = work.module.eval()
         self._frame = work.frame
         self._n_columns = work.objective.n_outputs
+        self._loss = work.objective.loss
         self._publish()
         self._state = fit.state
         self._seed = work.seed
@@ -475,6 +476,7 @@ class _Work:
         with mode(self.module, training=False):
             probe.module_, probe._frame = self.module, self.frame
             probe._n_columns = self.objective.n_outputs
+            probe._loss = self.objective.loss
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
             probe._publish()
             return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))

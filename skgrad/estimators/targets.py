@@ -76,7 +76,8 @@ class GradientRegressorMixin(RegressorMixin):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The inverse link of the raw predictions: means, quantiles or rates.
         """
-        return self._make_loss().inverse_link(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return self._loss.inverse_link(raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -228,7 +229,7 @@ class GradientClassifierMixin(ClassifierMixin):
             Columns in the order of ``classes_``; rows sum to one.
         """
         raw = self._raw_predict(X)
-        probability = self._make_loss().inverse_link(raw)
+        probability = self._loss.inverse_link(raw)
         if probability.ndim == 1:
             return np.column_stack([1 - probability, probability])
         return probability

@@ -165,6 +165,24 @@ def fit_full_batch(
     -----
     Piecewise linear losses are minimised as a sequence of smoothed ones, each started
     at the minimum of the one before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad import nn, optim
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.train import Data, Frame, Objective, fit_full_batch
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> fit = fit_full_batch(
+    ...     Objective(nn.Linear(1, 1), SquaredError(), None),
+    ...     optim.Newton(),
+    ...     Data(X, 2 * X[:, 0] + 1, np.ones(3)),
+    ...     Frame.identity(1, "float64"),
+    ...     max_iter=10,
+    ...     tol=1e-8,
+    ... )
+    >>> fit.state.params.round(6), fit.reason.name
+    (array([2., 1.]), 'CONVERGED')
     """
     fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, score, on_epoch)
     return fit.run()

@@ -164,6 +164,10 @@ class Fit:
     executor: str = "reference"
 
 
+# A mean over all rows that has grown by this factor diverges. Less may be the noise of
+# dropout or of Adam's steps around an objective close to zero.
+GROWTH = 100.0
+
 # What a step sums over its rows, in the order of its outputs.
 SUMS = ("loss", "penalty", "weight")
 
@@ -180,7 +184,6 @@ class Steps:
         self.hyper_leaves = tree_leaves(hyper)
         self.data = data
         self.executor = "reference"
-        self.first: float | None = None  # objective of the first batch, before its step
         self._programs: dict[int, Any] = {}
 
     def run(
@@ -206,10 +209,9 @@ class Steps:
             for name, value in zip(SUMS, sums, strict=True):
                 totals[name] += float(value)
             n_rows += len(rows)
-            if self.first is None:
-                self.first = _objective(totals, n_rows)
             step += 1
-        totals["objective"] = _objective(totals, n_rows)
+        totals["objective"] = totals["loss"] / totals["weight"]
+        totals["objective"] += totals["penalty"] / n_rows
         params, changed = tree_unflatten(treedef, carry)
         return replace(state, params=params, state=changed, step=step), totals
 
@@ -223,11 +225,6 @@ class Steps:
             self._programs[n_rows] = program
             self.executor = program.executor
         return self._programs[n_rows]
-
-
-def _objective(totals: dict[str, float], n_rows: int) -> float:
-    """Return the weighted mean loss plus penalty from sums over rows."""
-    return totals["loss"] / totals["weight"] + totals["penalty"] / n_rows
 
 
 def _check_carry(program: Any, n_carry: int) -> None:
@@ -353,9 +350,9 @@ def fit_stochastic(
     run = _Run(steps, schedule, settings, score, state)
     fresh = state.epoch == 0
     reason = run.until_stop(on_epoch)
-    if fresh and not settings.early_stopping:
-        run.check_growth()
     keep_best = reason is StopReason.INTERRUPTED or settings.early_stopping
+    if fresh and not keep_best:
+        run.check_growth()
     best = run.best if keep_best and run.best is not None else None
     return Fit(
         run.state if best is None else best,
@@ -420,16 +417,13 @@ class _Run:
         return StopReason.MAX_ITER
 
     def check_growth(self) -> None:
-        """Refuse to return a model that is worse than the one before the first step."""
-        first, epochs = self.steps.first, self.epochs
-        if first is None or not epochs:
+        """Refuse to return a model that is far worse than that of the first epoch."""
+        if not self.epochs:
             return
-        last = epochs[-1].objective
-        if last - first > abs(first):
-            raise _diverged(
-                f"grew from {first:.6g} to {last:.6g} in {len(epochs)} epochs",
-                self.settings.learning_rate,
-            )
+        first, last = self.epochs[0].objective, self.epochs[-1].objective
+        if last - first > GROWTH * abs(first):
+            what = f"grew from {first:.6g} to {last:.6g} in {len(self.epochs)} epochs"
+            raise _diverged(what, self.settings.learning_rate)
 
     def one_epoch(self) -> Epoch:
         """Run one epoch and note what came of it."""

@@ -196,6 +196,19 @@ def test_divergence_is_an_error_that_says_when_and_what_to_do():
         run(make_problem(), settings, SGD())
 
 
+def test_growth_that_patience_would_end_is_divergence():
+    settings = replace(SETTINGS, learning_rate=1.0, tol=1e-4, n_iter_no_change=10)
+    settings = replace(settings, batch_size=23, max_iter=200)
+    problem = make_problem()
+    with pytest.raises(DivergenceError, match=r"grew from 0\.\d+ to \S+ in \d+ epochs"):
+        run(problem, replace(settings, learning_rate=8.0), SGD())
+    # A large rate that does no harm is none, nor is noise around a small objective.
+    run(problem, replace(settings, learning_rate=0.1), SGD())
+    for seed in range(5):
+        noisy = replace(SETTINGS, seed=seed, batch_size=1, max_iter=3)
+        run(make_problem(dropout=0.5, rng=np.random.default_rng(seed)), noisy)
+
+
 def test_the_initial_state_is_a_copy():
     objective, _, _ = make_problem(dropout=0.5)
     before = objective.parameters()

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from skgrad.estimators.scaling import weighted_mean_and_scale
+
+
+def moments(X, w):
+    scaler = StandardScaler().fit(X, sample_weight=w)
+    return scaler.mean_, scaler.scale_
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e8])
+def test_equals_standard_scaler(rng, offset):
+    X, w = rng.normal(size=(50, 3)) + offset, rng.uniform(0.1, 3, size=50)
+    mean, scale = weighted_mean_and_scale(X, w)
+    expected = moments(X, w)
+    np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(scale, expected[1], rtol=1e-10 if offset < 1e8 else 1e-6)
+
+
+def test_weights_are_repetitions(rng):
+    X, w = rng.normal(size=(20, 3)) + 5, rng.integers(1, 4, size=20)
+    one = weighted_mean_and_scale(X, w.astype(float))
+    other = weighted_mean_and_scale(np.repeat(X, w, axis=0), np.ones(w.sum()))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e8 / 3, -1e-30])
+def test_a_constant_column_has_scale_one(rng, value):
+    X = np.column_stack([np.full(1000, value), rng.normal(size=1000)])
+    mean, scale = weighted_mean_and_scale(X, rng.uniform(0.1, 3, size=1000))
+    np.testing.assert_allclose(mean[0], value, rtol=1e-12)
+    assert scale[0] == 1.0
+    assert scale[1] != 1.0
+
+
+def test_a_vector_has_scalar_moments():
+    mean, scale = weighted_mean_and_scale(np.array([1.0, 3.0]), np.ones(2))
+    assert (mean, scale) == (2.0, 1.0)
+    assert np.shape(mean) == ()
+
+
+def test_one_row():
+    mean, scale = weighted_mean_and_scale(np.array([[1.0, 3.0]]), np.ones(1))
+    assert (mean.tolist(), scale.tolist()) == ([1.0, 3.0], [1.0, 1.0])
