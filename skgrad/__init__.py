@@ -59,7 +59,9 @@ _NAMES = {
 }
 _ORIGIN = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = sorted([*_MODULES, *_ORIGIN, "Tensor", "tensor"])  # noqa: PLE0605
+# `from skgrad import *` leaves Python's own max, min and sum alone, as NumPy's does.
+_PUBLIC = {*_MODULES, *_ORIGIN, "Tensor", "tensor"} - {"max", "min", "sum"}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import copy
-import sys
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -21,25 +17,16 @@ from skgrad import nn
 from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
 from skgrad.core.random import host_generator
+from skgrad.estimators.fitting import Fitting, Rows
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
 from skgrad.exceptions import ParameterError
-from skgrad.executor import Traced
 from skgrad.losses import FunctionLoss, Loss, get_loss
-from skgrad.optim import get_optimizer, get_schedule
+from skgrad.optim import get_optimizer
 from skgrad.tensor import tensor
 from skgrad.train import (
-    Data,
-    Epoch,
     Fit,
     Frame,
-    Objective,
-    Settings,
     StopReason,
-    TrainState,
-    fit_full_batch,
-    fit_stochastic,
-    mode,
-    row_keys,
 )
 from skgrad.typing import Array
 
@@ -47,23 +34,6 @@ __all__ = ["BaseGradientEstimator"]
 
 # Rows predicted at a time: keeps what hidden layers need within some tens of MB.
 PREDICT_ROWS = 2**14
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Validated rows: inputs, targets on the user's scale, weights."""
-
-    X: Array
-    y: Array
-    w: Array
-
-    def take(self, index: Array) -> Rows:
-        """Return some of the rows."""
-        return Rows(self.X[index], self.y[index], self.w[index])
-
-    def present(self) -> Rows:
-        """Return the rows with a positive weight: a zero weight is an absent row."""
-        return self if (self.w > 0).all() else self.take(np.flatnonzero(self.w > 0))
 
 
 class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -176,7 +146,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, seed, proceed)
-        work = _Work(self, rows, held_out, frame, module, loss, seed, max_iter)
+        work = Fitting(self, rows, held_out, frame, module, loss, seed, max_iter)
         fit = work.run(self._state if proceed else None)
         self._store(fit, work, proceed)
         return fit, work
@@ -263,7 +233,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _publish(self) -> None:
         """Set attributes that are computed from the module and its frame."""
 
-    def _store(self, fit: Fit, work: _Work, proceed: bool) -> None:
+    def _store(self, fit: Fit, work: Fitting, proceed: bool) -> None:
         """Set the fitted attributes, all at once."""
         work.objective.store(fit.state.params, fit.state.state["buffers"])
         self.module_ = work.module.eval()
@@ -294,7 +264,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             "loss": self.loss_,
         }
 
-    def _warn_about(self, fit: Fit, work: _Work) -> None:
+    def _warn_about(self, fit: Fit, work: Fitting) -> None:
         name = type(self).__name__
         if fit.reason is StopReason.INTERRUPTED:
             warnings.warn(
@@ -350,149 +320,6 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         if self._n_columns is None:
             output = output.reshape(X.shape[0])
         return frame.raw_prediction(output)
-
-
-class _Work:
-    """One fit: everything it needs, and how it is run."""
-
-    def __init__(
-        self,
-        estimator: Any,
-        rows: Rows,
-        held_out: Rows | None,
-        frame: Frame,
-        module: nn.Module,
-        loss: Loss,
-        seed: int,
-        max_iter: int,
-    ) -> None:
-        self.estimator = estimator
-        self.frame = frame
-        self.module = module
-        self.seed = seed
-        self.max_iter = max_iter
-        self.held_out = held_out
-        self.n_rows = len(rows.X)
-        self.optimizer = estimator._make_optimizer(loss, module)
-        self.data, n_outputs = self._data(rows)
-        if self.optimizer.stochastic:
-            self.data = replace(self.data, keys=row_keys(rows.X))
-        self.objective = Objective(
-            module,
-            loss,
-            n_outputs,
-            estimator.alpha,
-            estimator.l1_ratio,
-            estimator.clip_norm,
-        )
-
-    def _data(self, rows: Rows) -> tuple[Data, int | None]:
-        encoded, n_outputs = self.estimator._encode(rows.y)
-        if encoded.dtype.kind == "f":
-            # Targets of an identity link are standardised with the frame.
-            shift = self.frame.y_shift - self.frame.offset
-            encoded = (encoded - shift) / self.frame.y_scale
-            encoded = encoded.astype(rows.X.dtype)
-        weights = (rows.w / rows.w.mean()).astype(rows.X.dtype)
-        return Data(rows.X, encoded, weights), n_outputs
-
-    def run(self, state: TrainState | None) -> Fit:
-        """Minimise with the optimizer, whichever kind it is."""
-        e = self.estimator
-        if self.optimizer.stochastic:
-            return fit_stochastic(
-                self.objective,
-                self.optimizer,
-                get_schedule(e.schedule),
-                self.data,
-                self.frame,
-                self._settings(),
-                state=state,
-                score=self._score(),
-                on_epoch=self._reporter(),
-            )
-        if e.early_stopping:
-            raise ParameterError(
-                f"early_stopping needs a stochastic optimizer. "
-                f"{type(self.optimizer).__name__} uses all rows at once; set "
-                "early_stopping=False or optimizer='adam'."
-            )
-        return fit_full_batch(
-            self.objective,
-            self.optimizer,
-            self.data,
-            self.frame,
-            max_iter=self.max_iter,
-            tol=0.0 if e.tol is None else e.tol,
-            score=self._score(),
-            on_epoch=self._reporter(),
-        )
-
-    def _settings(self) -> Settings:
-        e = self.estimator
-        size = min(200, self.n_rows) if e.batch_size == "auto" else e.batch_size
-        return Settings(
-            learning_rate=float(e.learning_rate),
-            batch_size=self.n_rows if size is None else min(int(size), self.n_rows),
-            max_iter=self.max_iter,
-            tol=None if e.tol is None else float(e.tol),
-            n_iter_no_change=e.n_iter_no_change,
-            early_stopping=e.early_stopping,
-            shuffle=e.shuffle,
-            seed=self.seed,
-        )
-
-    # --- validation ---------------------------------------------------------------
-
-    def _score(self):
-        if self.held_out is None:
-            return None
-        if self.estimator.scoring == "loss":
-            return self._minus_loss(self.held_out)
-        scorer = check_scoring(self.estimator, self.estimator.scoring)
-        return partial(self._scored, scorer, self.held_out)
-
-    def _minus_loss(self, held_out: Rows):
-        data, _ = self._data(held_out)
-        hyper = self.objective.hyper(self.frame)
-        traced = Traced(self.objective.sums, fallback=True)
-
-        def score(state: TrainState) -> float:
-            loss = weight = 0.0
-            with mode(self.module, training=False):
-                for block in data.blocks():
-                    batch = {"X": block.X, "y": block.y, "w": block.w}
-                    sums = traced(state.params, state.state["buffers"], hyper, batch)
-                    loss += float(sums["loss"])
-                    weight += float(sums["weight"])
-            return -loss / weight
-
-        return score
-
-    def _scored(self, scorer: Any, rows: Rows, state: TrainState) -> float:
-        """Score a copy of the estimator, fitted with the weights of the moment."""
-        probe = copy.copy(self.estimator)
-        self.objective.store(state.params, state.state["buffers"])
-        with mode(self.module, training=False):
-            probe.module_, probe._frame = self.module, self.frame
-            probe._n_columns = self.objective.n_outputs
-            probe._loss = self.objective.loss
-            probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
-            probe._publish()
-            return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))
-
-    def _reporter(self):
-        if not self.estimator.verbose:
-            return None
-        name = type(self.estimator).__name__
-
-        def report(epoch: Epoch) -> None:
-            score = "" if epoch.score is None else f"  validation {epoch.score:.6g}"
-            sys.stdout.write(
-                f"{name}  {epoch.number:5d}  objective {epoch.objective:.6g}{score}\n"
-            )
-
-        return report
 
 
 def uses_minibatches(estimator: Any) -> bool:

@@ -7,7 +7,8 @@ from typing import Any, cast
 import numpy as np
 
 from skgrad import nn
-from skgrad.estimators.base import BaseGradientEstimator, Rows, uses_minibatches
+from skgrad.estimators.base import BaseGradientEstimator, uses_minibatches
+from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
 from skgrad.estimators.scaling import weighted_mean_and_scale
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from skgrad import nn
-from skgrad.estimators.base import BaseGradientEstimator, Rows
+from skgrad.estimators.base import BaseGradientEstimator
+from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
 from skgrad.estimators.scaling import weighted_mean_and_scale
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin

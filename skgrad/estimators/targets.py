@@ -12,7 +12,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skgrad.estimators.base import Rows, can_partial_fit, classifier_loss
+from skgrad.estimators.base import can_partial_fit, classifier_loss
+from skgrad.estimators.fitting import Rows
 from skgrad.estimators.sklearn_private import fit_context
 from skgrad.losses import Loss
 from skgrad.typing import Array

@@ -13,6 +13,7 @@ from skgrad.train.stochastic import (
     initial_state,
 )
 from skgrad.train.stopping import Patience, StopReason
+from skgrad.train.validation import minus_loss
 
 __all__ = [
     "Curvature",
@@ -29,6 +30,7 @@ __all__ = [
     "fit_full_batch",
     "fit_stochastic",
     "initial_state",
+    "minus_loss",
     "mode",
     "row_keys",
 ]

@@ -1,0 +1,59 @@
+"""The score that is watched when it is the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skgrad.executor import Traced
+from skgrad.train.data import Data
+from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.train.stochastic import TrainState
+
+__all__ = ["minus_loss"]
+
+
+def minus_loss(
+    objective: Objective, data: Data, frame: Frame
+) -> Callable[[TrainState], float]:
+    """Return a score: minus the weighted mean loss of some rows, without the penalty.
+
+    Parameters
+    ----------
+    objective : Objective
+        Gives module and loss; the module is evaluated, not trained.
+    data : Data
+        The validation rows.
+    frame : Frame
+        The affine layers around the module.
+
+    Returns
+    -------
+    callable
+        ``score(state) -> float``, larger is better.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad import nn
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.train import Data, Frame, Objective, TrainState, minus_loss
+    >>> objective = Objective(nn.Linear(1, 1), SquaredError(), None)
+    >>> data = Data(np.ones((2, 1)), np.array([1.0, 3.0]), np.ones(2))
+    >>> score = minus_loss(objective, data, Frame.identity(1, "float64"))
+    >>> score(TrainState(np.array([1.0, 0.0]), {"buffers": {}}))
+    -1.0
+    """
+    hyper = objective.hyper(frame)
+    traced = Traced(objective.sums, fallback=True)
+
+    def score(state: TrainState) -> float:
+        loss = weight = 0.0
+        buffers = state.state["buffers"]
+        with mode(objective.module, training=False):
+            for block in data.blocks():
+                sums = traced(state.params, buffers, hyper, batch_of(block))
+                loss += float(sums["loss"])
+                weight += float(sums["weight"])
+        return -loss / weight
+
+    return score
