@@ -16,7 +16,6 @@ from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressor
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.losses.links import get_link
-from skgrad.optim import Newton
 from skgrad.train import Frame
 from skgrad.typing import Array
 
@@ -46,15 +45,6 @@ class BaseNetwork(NestedParams, BaseGradientEstimator):
         if self._task == "regression":
             target = _target_frame(rows, loss, dtype)
         return Frame(mean, scale, *target)
-
-    def _make_optimizer(self, loss: Loss, module: nn.Module):
-        optimizer = super()._make_optimizer(loss, module)
-        if isinstance(optimizer, Newton) and not isinstance(module, nn.Linear):
-            raise ParameterError(
-                "optimizer='newton' needs a linear model. Use 'lbfgs' for all rows at "
-                "once, or a stochastic optimizer such as 'adam'."
-            )
-        return optimizer
 
 
 def _target_frame(rows: Rows, loss: Loss, dtype: Any) -> tuple[Array, Array, Array]:

@@ -45,7 +45,9 @@ class Curvature:
     @property
     def available(self) -> bool:
         """Whether the model is linear, so that this Hessian is its Hessian."""
-        return isinstance(self.objective.module, Linear)
+        module = self.objective.module
+        fitted = len(self.objective.names) == len(list(module.parameters()))
+        return isinstance(module, Linear) and fitted
 
     def sums(self, theta: Any, buffers: Tree, hyper: Tree, batch: Tree) -> Tree:
         """Return Σ wᵢ lossᵢ, Σ wᵢ, the gradient and the blocks of the Hessian."""

@@ -202,6 +202,12 @@ class _FullBatch:
         score: Callable[[TrainState], float] | None,
         on_epoch: Callable[[Epoch], object] | None,
     ) -> None:
+        if isinstance(optimizer, Newton) and not Curvature(objective).available:
+            raise ParameterError(
+                "optimizer='newton' needs a linear model, all of whose parameters are "
+                f"fitted. Got {type(objective.module).__name__}. Use 'lbfgs' for all "
+                "rows at once, or a stochastic optimizer such as 'adam'."
+            )
         self.objective = objective
         self.optimizer = optimizer
         self.data = data

@@ -86,7 +86,8 @@ class Objective:
     Parameters
     ----------
     module : Module
-        The model; its parameters must be of one floating dtype.
+        The model; its parameters must be of one floating dtype. Those with
+        ``requires_grad=False`` are frozen: inputs that are not fitted.
     loss : Loss
         Value per sample.
     n_outputs : int or None
@@ -99,7 +100,7 @@ class Objective:
     Attributes
     ----------
     names : list of str
-        Names of the parameters, in the order of the flat vector.
+        Names of the fitted parameters, in the order of the flat vector.
     shapes : list of tuple of int
         Their shapes.
 
@@ -127,11 +128,11 @@ class Objective:
         self.alpha = float(alpha)
         self.l1_ratio = float(l1_ratio)
         self.clip_norm = clip_norm
-        parameters = dict(module.named_parameters())
-        _check_parameters(module, parameters)
-        self.names = list(parameters)
-        self.shapes = [p.shape for p in parameters.values()]
-        self.dtype = next(iter(parameters.values())).dtype
+        _check_parameters(module)
+        fitted = self._fitted()
+        self.names = list(fitted)
+        self.shapes = [p.shape for p in fitted.values()]
+        self.dtype = next(iter(fitted.values())).dtype
         penalised = [np.full(shape, len(shape) > 1) for shape in self.shapes]
         self.mask: Array = np.concatenate([m.ravel() for m in penalised])
 
@@ -148,9 +149,13 @@ class Objective:
 
     # --- between module and flat vector -------------------------------------------
 
+    def _fitted(self) -> dict[str, Tensor]:
+        named = self.module.named_parameters()
+        return {name: p for name, p in named if p.requires_grad}
+
     def parameters(self) -> Array:
-        """Return the module's parameters as one flat vector."""
-        leaves = [p.numpy().ravel() for p in self.module.parameters()]
+        """Return the module's fitted parameters as one flat vector."""
+        leaves = [p.numpy().ravel() for p in self._fitted().values()]
         return np.concatenate(leaves).astype(self.dtype)
 
     def buffers(self) -> dict[str, Array]:
@@ -160,7 +165,7 @@ class Objective:
     def store(self, theta: Array, buffers: Mapping[str, Array]) -> None:
         """Fill the module with parameters and buffers."""
         leaves = ops.unpack(theta.astype(self.dtype), self.shapes)
-        for parameter, leaf in zip(self.module.parameters(), leaves, strict=True):
+        for parameter, leaf in zip(self._fitted().values(), leaves, strict=True):
             parameter.assign_(leaf.numpy().copy())
         for name, buffer in self.module.named_buffers():
             buffer.assign_(buffers[name])
@@ -173,6 +178,11 @@ class Objective:
         return {
             **{name: np.float64(value) for name, value in scalars.items()},
             "frame": frame.inputs(),
+            "frozen": {
+                name: p.numpy()
+                for name, p in self.module.named_parameters()
+                if not p.requires_grad
+            },
             "loss": tree_map(np.float64, self.loss.hyperparameters()),
             "mask": self.mask.astype(self.dtype),
         }
@@ -183,7 +193,8 @@ class Objective:
         self, theta: Any, buffers: Tree, hyper: Tree, X: Any
     ) -> tuple[Any, dict[str, Tensor]]:
         """Return the module's output, of the target's shape, and the new buffers."""
-        params = dict(zip(self.names, ops.unpack(theta, self.shapes), strict=True))
+        fitted = zip(self.names, ops.unpack(theta, self.shapes), strict=True)
+        params = {**dict(fitted), **hyper["frozen"]}
         frame = hyper["frame"]
         inputs = ops.multiply(
             ops.subtract(X, frame["x_mean"]), frame["x_inverse_scale"]
@@ -358,14 +369,14 @@ def _scaled64(penalty: Any, n_rows: int) -> Any:
     return ops.multiply(ops.astype(penalty, "float64"), float(n_rows))
 
 
-def _check_parameters(module: Module, parameters: dict[str, Any]) -> None:
-    name = type(module).__name__
-    if not parameters:
+def _check_parameters(module: Module) -> None:
+    name, parameters = type(module).__name__, list(module.parameters())
+    if not any(p.requires_grad for p in parameters):
         raise ParameterError(
             f"{name} has no parameters to fit. Assign layers or nn.Parameter objects "
-            "to attributes in its __init__."
+            "to attributes in its __init__, not all of them with requires_grad=False."
         )
-    dtypes = {p.dtype for p in parameters.values()}
+    dtypes = {p.dtype for p in parameters}
     if len(dtypes) > 1:
         raise ParameterError(
             f"The parameters of {name} have different dtypes: "

@@ -228,7 +228,6 @@ def test_quantiles_of_a_network_cover_their_share():
         model = MLPRegressor(
             loss=losses.Quantile(quantile),
             schedule="cosine",
-            random_state=0,
             learning_rate=0.01,
         ).set_params(random_state=0, max_iter=100, tol=None, hidden_layer_sizes=(16,))
         share = np.mean(y <= model.fit(X, y).predict(X))

@@ -13,8 +13,18 @@ from skgrad.core.random import STREAMS
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.executor import Traced
 from skgrad.losses import LOSSES, Huber, SquaredError
-from skgrad.optim import OPTIMIZERS, SGD, Adam, get_schedule
-from skgrad.train import Frame, Objective, as_arrays, initial_state, mode
+from skgrad.optim import OPTIMIZERS, SGD, Adam, Constant, get_schedule
+from skgrad.train import (
+    Data,
+    Frame,
+    Objective,
+    Settings,
+    as_arrays,
+    fit_stochastic,
+    initial_state,
+    mode,
+    row_keys,
+)
 
 STOCHASTIC = {n: cls for n, cls in OPTIMIZERS.items() if cls.stochastic}
 PENALTY = {"alpha": 0.0173, "l1_ratio": 0.31}
@@ -324,3 +334,26 @@ def test_an_output_that_is_no_tensor_is_refused():
     hyper = objective.hyper(Frame.identity(3, "float64"))
     with pytest.raises(ShapeError, match=r"Pair.forward must return a Tensor.*tuple"):
         objective.output(objective.parameters(), {}, hyper, np.ones((4, 3)))
+
+
+def test_frozen_parameters_are_inputs_and_stay(rng):
+    module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    frozen = next(module.parameters())
+    frozen.requires_grad = False
+    before = frozen.numpy().copy()
+    X = rng.normal(size=(20, 3))
+    data = Data(X, X[:, 0], np.ones(20), row_keys(X))
+    objective = Objective(module, SquaredError(), None)
+    assert objective.names == ["0.bias", "2.weight", "2.bias"]
+    frame = Frame.identity(3, "float64")
+    fit = fit_stochastic(
+        objective, Adam(), Constant(), data, frame, Settings(max_iter=3, tol=None)
+    )
+    objective.store(fit.state.params, fit.state.state["buffers"])
+    np.testing.assert_array_equal(frozen.numpy(), before)
+    assert fit.n_traces == 1
+    assert fit.epochs[-1].objective < fit.epochs[0].objective
+    for parameter in module.parameters():
+        parameter.requires_grad = False
+    with pytest.raises(ParameterError, match=r"no parameters to fit.*requires_grad"):
+        Objective(module, SquaredError(), None)
