@@ -55,8 +55,8 @@ class Primitive:
 
     Examples
     --------
-    >>> from skgrad.ops.elementwise import tanh_p
-    >>> tanh_p.name
+    >>> from skgrad import ops
+    >>> ops.tanh.primitive.name
     'tanh'
     """
 

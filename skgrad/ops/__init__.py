@@ -7,7 +7,6 @@ differentiated to any order and traced.
 from skgrad.ops.elementwise import (
     absolute,
     add,
-    astype,
     clip,
     cos,
     divide,
@@ -46,10 +45,10 @@ from skgrad.ops.elementwise import (
 from skgrad.ops.indexing import argsort, getitem, scatter_add, take
 from skgrad.ops.linalg import matmul
 from skgrad.ops.packing import pack, unpack
+from skgrad.ops.promotion import astype
 from skgrad.ops.random import random_bits, uniform_like
-from skgrad.ops.reduction import argmax, cumsum, max, min, prod, sum
+from skgrad.ops.reduction import argmax, broadcast_to, cumsum, max, min, prod, sum
 from skgrad.ops.shape import (
-    broadcast_to,
     concatenate,
     expand_dims,
     pad,

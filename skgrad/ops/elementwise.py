@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from skgrad.core.primitive import Abstract, Primitive, register
-from skgrad.core.value import Value
 from skgrad.exceptions import DTypeError, ShapeError
-from skgrad.ops.promotion import as_value, checked_dtype, operands, same_dtype
-from skgrad.typing import ArrayLike, DTypeLike, Shape
+from skgrad.ops.promotion import as_value, operands, same_dtype
+from skgrad.typing import ArrayLike, Shape
 
 __all__ = [
     "absolute",
     "add",
-    "astype",
     "clip",
     "cos",
     "divide",
@@ -814,51 +812,3 @@ def isfinite(x: ArrayLike) -> Any:
     >>> ops.isfinite([1.0, float("inf")])
     tensor([ True, False])
     """
-
-
-# --- conversion -------------------------------------------------------------------
-
-astype_p = register(
-    Primitive(
-        "astype",
-        lambda x, dtype: Abstract(x.shape, np.dtype(dtype)),
-        (lambda g, out, x, dtype: astype(g, x.dtype),),
-        lambda dtype: f"cast({{0}}, {dtype})",
-    )
-)
-
-
-def astype(x: ArrayLike, dtype: DTypeLike) -> Any:
-    """Return x converted to a dtype; derivatives are converted back.
-
-    Parameters
-    ----------
-    x : tensor or array
-        What to convert.
-    dtype : dtype
-        The target.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape; ``x`` itself if it has the dtype already.
-
-    Raises
-    ------
-    DTypeError
-        If the engine does not compute with that dtype.
-
-    Examples
-    --------
-    >>> from skgrad import ops
-    >>> ops.astype([1.5, 2.5], "float32").dtype
-    dtype('float32')
-    """
-    value: Value = as_value(x, "astype")
-    target = checked_dtype(dtype, "astype")
-    if value.dtype == target:
-        return value
-    return astype_p.bind(value, dtype=target.name)
-
-
-tanh_p = tanh.primitive  # type: ignore[attr-defined]

@@ -10,8 +10,8 @@ from skgrad.core.interpreter import concrete
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.value import Value
 from skgrad.exceptions import DTypeError, ShapeError
-from skgrad.ops.elementwise import add, astype, less, multiply, where
-from skgrad.ops.promotion import as_value
+from skgrad.ops.elementwise import add, less, multiply, where
+from skgrad.ops.promotion import as_value, astype
 from skgrad.ops.shape import Triple, negative_axis, reshape, slice_p
 from skgrad.typing import ArrayLike
 

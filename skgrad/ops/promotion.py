@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.value import Value, box
 from skgrad.exceptions import DTypeError
-from skgrad.typing import ArrayLike
+from skgrad.typing import ArrayLike, DTypeLike
 
-__all__ = ["as_value", "operands"]
+__all__ = ["as_value", "astype", "operands"]
 
 # np.str_ and its like are left to `as_value`, which refuses them.
 _READY = (Value, bool, int, float, np.bool_, np.number)
@@ -108,9 +109,52 @@ def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(x, Value):
         if x.dtype == dtype:
             return x
-        from skgrad.ops.elementwise import astype  # noqa: PLC0415 - mutual recursion
-
         return astype(x, dtype)
     if isinstance(x, np.complexfloating):
         raise DTypeError(f"Complex numbers are not supported. Got {x!r}.")
     return box(np.asarray(x, dtype=dtype))
+
+
+# --- conversion -------------------------------------------------------------------
+
+astype_p = register(
+    Primitive(
+        "astype",
+        lambda x, dtype: Abstract(x.shape, np.dtype(dtype)),
+        (lambda g, out, x, dtype: astype(g, x.dtype),),
+        lambda dtype: f"cast({{0}}, {dtype})",
+    )
+)
+
+
+def astype(x: ArrayLike, dtype: DTypeLike) -> Any:
+    """Return x converted to a dtype; derivatives are converted back.
+
+    Parameters
+    ----------
+    x : tensor or array
+        What to convert.
+    dtype : dtype
+        The target.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape; ``x`` itself if it has the dtype already.
+
+    Raises
+    ------
+    DTypeError
+        If the engine does not compute with that dtype.
+
+    Examples
+    --------
+    >>> from skgrad import ops
+    >>> ops.astype([1.5, 2.5], "float32").dtype
+    dtype('float32')
+    """
+    value: Value = as_value(x, "astype")
+    target = checked_dtype(dtype, "astype")
+    if value.dtype == target:
+        return value
+    return astype_p.bind(value, dtype=target.name)

@@ -6,8 +6,8 @@ import numpy as np
 
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.random import current_scope
-from skgrad.ops.elementwise import astype, multiply
-from skgrad.ops.promotion import as_value
+from skgrad.ops.elementwise import multiply
+from skgrad.ops.promotion import as_value, astype
 from skgrad.typing import ArrayLike
 
 __all__ = ["random_bits", "uniform_like"]

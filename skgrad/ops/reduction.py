@@ -1,17 +1,19 @@
-"""Reductions and scans over axes."""
+"""Reductions over axes and their transpose, broadcasting; scans."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from skgrad.core.graph import register_arithmetic
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.exceptions import ShapeError
-from skgrad.ops.elementwise import astype, divide, equal, multiply, negative
-from skgrad.ops.promotion import as_value
+from skgrad.ops.elementwise import add, divide, equal, multiply, negative
+from skgrad.ops.promotion import as_value, astype
 from skgrad.ops.shape import (
-    broadcast_to,
     concatenate,
+    leading,
     negative_axis,
     reshape,
     slice_p,
@@ -19,7 +21,7 @@ from skgrad.ops.shape import (
 )
 from skgrad.typing import ArrayLike, Axes, Shape
 
-__all__ = ["argmax", "cumsum", "max", "min", "prod", "sum"]
+__all__ = ["argmax", "broadcast_to", "cumsum", "max", "min", "prod", "sum"]
 
 
 def normalize_axes(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
@@ -176,6 +178,74 @@ def min(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     signed = value if value.dtype.kind == "f" else astype(value, "int64")
     smallest = negative(max(negative(signed), axis, keepdims))
     return astype(smallest, value.dtype)
+
+
+# --- broadcast --------------------------------------------------------------------
+
+
+def _broadcast_shape(x: Any, n_axes: int, shape: Shape) -> Abstract:
+    lead = leading(x, n_axes)
+    own = x.shape[len(lead) :]
+    fits = len(own) <= len(shape) and all(
+        a in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False)
+    )
+    if not fits:
+        raise ShapeError(f"broadcast_to: shape {own} does not broadcast to {shape}.")
+    return Abstract(lead + shape, x.dtype)
+
+
+def _broadcast_vjp(g: Any, out: Any, x: Any, n_axes: int, shape: Shape) -> Any:
+    return sum_to(g, x.shape)
+
+
+broadcast_p = register(Primitive("broadcast", _broadcast_shape, (_broadcast_vjp,)))
+
+
+def broadcast_to(x: ArrayLike, shape: Sequence[int]) -> Any:
+    """Return x repeated along axes of extent 1 and new leading axes.
+
+    Parameters
+    ----------
+    x : tensor or array
+        The elements.
+    shape : sequence of int
+        The target shape.
+
+    Returns
+    -------
+    Tensor
+        Of the target shape.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> from skgrad import ops
+    >>> ops.broadcast_to([1.0, 2.0], (3, 2)).shape
+    (3, 2)
+    """
+    value = as_value(x, "broadcast_to")
+    target = tuple(int(n) for n in shape)
+    if target == value.shape:
+        return value
+    return broadcast_p.bind(value, n_axes=value.ndim, shape=target)
+
+
+def sum_to(x: Any, shape: Shape) -> Any:
+    """Return the sum of x over the axes along which ``shape`` was broadcast."""
+    extra = x.ndim - len(shape)
+    axes = tuple(range(-x.ndim, -len(shape))) + tuple(
+        i - len(shape)
+        for i, n in enumerate(shape)
+        if n == 1 and x.shape[i + extra] != 1
+    )
+    return reshape(sum(x, axes, keepdims=True), shape)
+
+
+register_arithmetic(add, sum_to)
 
 
 # --- product ----------------------------------------------------------------------

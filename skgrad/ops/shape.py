@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.core.graph import register_arithmetic
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.exceptions import ShapeError
-from skgrad.ops.elementwise import add
 from skgrad.ops.promotion import as_value, operands, same_dtype
 from skgrad.typing import ArrayLike, Shape
 
 __all__ = [
-    "broadcast_to",
     "concatenate",
     "expand_dims",
     "pad",
@@ -32,7 +29,8 @@ def negative_axis(name: str, axis: int, ndim: int) -> int:
     return int(axis) - ndim if axis >= 0 else int(axis)
 
 
-def _lead(x: Any, n_axes: int) -> Shape:
+def leading(x: Any, n_axes: int) -> Shape:
+    """Return the extents before the last ``n_axes``."""
     shape: Shape = x.shape
     return shape[: len(shape) - n_axes]
 
@@ -41,7 +39,7 @@ def _lead(x: Any, n_axes: int) -> Shape:
 
 
 def _reshape_shape(x: Any, n_axes: int, shape: Shape) -> Abstract:
-    lead = _lead(x, n_axes)
+    lead = leading(x, n_axes)
     if math.prod(x.shape[len(lead) :]) != math.prod(shape):
         raise ShapeError(
             f"reshape: shape {x.shape} has {math.prod(x.shape)} elements and cannot "
@@ -167,7 +165,7 @@ def squeeze(x: ArrayLike, axis: int) -> Any:
 
 
 def _transpose_shape(x: Any, axes: tuple[int, ...]) -> Abstract:
-    return Abstract(_lead(x, len(axes)) + tuple(x.shape[a] for a in axes), x.dtype)
+    return Abstract(leading(x, len(axes)) + tuple(x.shape[a] for a in axes), x.dtype)
 
 
 def _transpose_vjp(g: Any, out: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -251,76 +249,6 @@ def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Any:
     return transpose(value, order)
 
 
-# --- broadcast --------------------------------------------------------------------
-
-
-def _broadcast_shape(x: Any, n_axes: int, shape: Shape) -> Abstract:
-    lead = _lead(x, n_axes)
-    own = x.shape[len(lead) :]
-    fits = len(own) <= len(shape) and all(
-        a in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False)
-    )
-    if not fits:
-        raise ShapeError(f"broadcast_to: shape {own} does not broadcast to {shape}.")
-    return Abstract(lead + shape, x.dtype)
-
-
-def _broadcast_vjp(g: Any, out: Any, x: Any, n_axes: int, shape: Shape) -> Any:
-    return sum_to(g, x.shape)
-
-
-broadcast_p = register(Primitive("broadcast", _broadcast_shape, (_broadcast_vjp,)))
-
-
-def broadcast_to(x: ArrayLike, shape: Sequence[int]) -> Any:
-    """Return x repeated along axes of extent 1 and new leading axes.
-
-    Parameters
-    ----------
-    x : tensor or array
-        The elements.
-    shape : sequence of int
-        The target shape.
-
-    Returns
-    -------
-    Tensor
-        Of the target shape.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes do not fit.
-
-    Examples
-    --------
-    >>> from skgrad import ops
-    >>> ops.broadcast_to([1.0, 2.0], (3, 2)).shape
-    (3, 2)
-    """
-    value = as_value(x, "broadcast_to")
-    target = tuple(int(n) for n in shape)
-    if target == value.shape:
-        return value
-    return broadcast_p.bind(value, n_axes=value.ndim, shape=target)
-
-
-def sum_to(x: Any, shape: Shape) -> Any:
-    """Return the sum of x over the axes along which ``shape`` was broadcast."""
-    from skgrad.ops.reduction import sum as total  # noqa: PLC0415 - mutual recursion
-
-    extra = x.ndim - len(shape)
-    axes = tuple(range(-x.ndim, -len(shape))) + tuple(
-        i - len(shape)
-        for i, n in enumerate(shape)
-        if n == 1 and x.shape[i + extra] != 1
-    )
-    return reshape(total(x, axes, keepdims=True), shape)
-
-
-register_arithmetic(add, sum_to)
-
-
 # --- slices -----------------------------------------------------------------------
 
 Triple = tuple[int, int | None, int]
@@ -331,7 +259,7 @@ def _extent(triple: Triple, n: int) -> int:
 
 
 def _slice_shape(x: Any, slices: tuple[Triple, ...]) -> Abstract:
-    lead = _lead(x, len(slices))
+    lead = leading(x, len(slices))
     own = x.shape[len(lead) :]
     return Abstract(
         lead + tuple(_extent(s, n) for s, n in zip(slices, own, strict=True)), x.dtype
@@ -344,7 +272,7 @@ def _slice_vjp(g: Any, out: Any, x: Any, slices: tuple[Triple, ...]) -> Any:
 
 
 def _scatter_slice_shape(x: Any, slices: tuple[Triple, ...], shape: Shape) -> Abstract:
-    return Abstract(_lead(x, len(shape)) + shape, x.dtype)
+    return Abstract(leading(x, len(shape)) + shape, x.dtype)
 
 
 slice_p = register(Primitive("slice", _slice_shape, (_slice_vjp,)))
