@@ -53,6 +53,19 @@ def test_the_data_is_copied():
     assert y.dtype == np.float32
 
 
+def test_a_gradient_does_not_change_with_an_operand_changed_later():
+    x, a = leaf([1.0, 1.0]), np.ones(2)
+    z = (x * a + a / x + ops.where([True, False], a, x) * x).sum()
+    a[:] = 100.0
+    z.backward()
+    assert x.grad.numpy().tolist() == [1.0, 2.0]
+    x, index = leaf([1.0, 2.0]), np.array([0])
+    z = x[index].sum()
+    index[:] = 1
+    z.backward()
+    assert x.grad.numpy().tolist() == [1.0, 0.0]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool", "uint8"])
 def test_dtypes_of_arrays_are_kept(dtype):
     assert skgrad.tensor(np.ones(2, dtype=dtype)).dtype == dtype

@@ -32,6 +32,12 @@ from skgrad.typing import Array
 
 __all__ = ["BaseGradientEstimator"]
 
+# Parameters a fit that continues another one cannot change.
+STRUCTURAL = (
+    *("module", "module_params", "hidden_layer_sizes", "activation", "dropout"),
+    *("fit_intercept", "standardize", "dtype"),
+)
+
 # Rows predicted at a time: keeps what hidden layers need within some tens of MB.
 PREDICT_ROWS = 2**14
 
@@ -58,8 +64,8 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return targets as the loss sees them, and the number of outputs."""
 
     @abstractmethod
-    def _check_y(self, X: Any, y: Any, reset: bool) -> tuple[Array, Array]:
-        """Return validated inputs and targets."""
+    def _check_y(self, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Array, Array]:
+        """Return validated inputs, of one of the dtypes, and targets."""
 
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
@@ -114,7 +120,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         if not (self.warm_start and hasattr(self, "module_")):
             self._forget()
         validation = (X_val, y_val, sample_weight_val)
-        fit, work = self._fit(X, y, sample_weight, validation, self.max_iter)
+        fit, work = self._fit(X, y, sample_weight, validation)
         self._warn_about(fit, work)
         return self
 
@@ -125,35 +131,61 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 "partial_fit makes one pass and cannot stop early. Set "
                 "early_stopping=False."
             )
-        fit, _ = self._fit(X, y, sample_weight, (None, None, None), 1)
+        fit, _ = self._fit(X, y, sample_weight, (None, None, None), partial=True)
         if fit.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt  # the loop around the call is the user's
         return self
 
     def _forget(self) -> None:
         """Forget the last fit, so that one that fails leaves no model."""
-        for name in ("module_", "classes_"):
-            self.__dict__.pop(name, None)
+        for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
+            delattr(self, name)
 
-    def _fit(self, X, y, sample_weight, validation, max_iter):
+    def _fit(self, X, y, sample_weight, validation, partial=False):
         get_backend(self.device)
         proceed = hasattr(self, "module_")
-        rows = self._rows(X, y, sample_weight, reset=not proceed)
+        dtype = self._fitted_dtype() if proceed else self._compute_dtype()
+        rows = self._rows(X, y, sample_weight, dtype, reset=not proceed)
         loss = self._make_loss()
-        self._check_domain(loss, rows.y)
+        structure = self._structure(rows, loss)
+        if proceed:
+            self._check_structure(structure)
         seed = self._seed if proceed else self._new_seed()
         rows, held_out = self._held_out(rows, validation, seed)
+        for part in (rows, held_out):
+            if part is not None:
+                self._check_domain(loss, part.y)
         rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, seed, proceed)
-        work = Fitting(self, rows, held_out, frame, module, loss, seed, max_iter)
+        work = Fitting(self, rows, held_out, frame, module, loss, seed, partial)
         fit = work.run(self._state if proceed else None)
+        self._structure_fitted = structure
         self._store(fit, work, proceed)
         return fit, work
 
-    def _rows(self, X, y, sample_weight, reset: bool) -> Rows:
+    def _structure(self, rows: Rows, loss: Loss) -> dict[str, Any]:
+        """Return what a fit that continues another one cannot change."""
+        names = [name for name in STRUCTURAL if hasattr(self, name)]
+        return {
+            **{f"the {name!r} parameter": getattr(self, name) for name in names},
+            "the link of the loss": loss.link,
+            "the shape of a target": rows.y.shape[1:],
+        }
+
+    def _check_structure(self, structure: dict[str, Any]) -> None:
+        for what, new in structure.items():
+            old = self._structure_fitted[what]
+            if old is not new and repr(old) != repr(new):
+                raise ValueError(
+                    f"{type(self).__name__} continues its last fit, which {what} "
+                    f"belongs to. It changed from {old!r} to {new!r}. Set "
+                    "warm_start=False, or clone the estimator, to start anew."
+                )
+
+    def _rows(self, X, y, sample_weight, dtype, reset: bool) -> Rows:
         """Return the validated rows with a positive weight."""
-        X, y = self._check_y(X, y, reset)
+        X, y = self._check_y(X, y, dtype, reset)
         w = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
@@ -173,7 +205,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         return loss
 
     def _check_domain(self, loss: Loss, y: Array) -> None:
-        if y.dtype.kind == "f" and not loss.y_domain.includes(y):
+        if not loss.y_domain.includes(y):
             raise ValueError(
                 f"The targets of loss {loss.name!r} must lie in {loss.y_domain}. Got y "
                 f"between {y.min():g} and {y.max():g}: check y, or choose a loss whose "
@@ -194,8 +226,18 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         X_val, y_val, sample_weight_val = validation
         if (X_val is None) != (y_val is None):
             raise ValueError("Pass both X_val and y_val, or neither of them.")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val weights X_val, which is missing.")
         if X_val is not None:
-            return rows, self._rows(X_val, y_val, sample_weight_val, reset=False)
+            held_out = self._rows(
+                X_val, y_val, sample_weight_val, rows.X.dtype, reset=False
+            )
+            if held_out.y.shape[1:] != rows.y.shape[1:]:
+                raise ValueError(
+                    f"y has shape {rows.y.shape} and y_val {held_out.y.shape}: they "
+                    "must have the same columns."
+                )
+            return rows, held_out
         if not self.early_stopping:
             return rows, None
         state = np.random.RandomState(host_generator(seed, "split").integers(2**31))
@@ -239,6 +281,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self.module_ = work.module.eval()
         self._frame = work.frame
         self._n_columns = work.objective.n_outputs
+        self._y_ndim = work.y_ndim
         self._loss = work.objective.loss
         self._publish()
         self._state = fit.state
@@ -249,7 +292,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         scores = [e.score for e in fit.epochs if e.score is not None]
         self.loss_curve_ = self.loss_curve_ + [e.objective for e in fit.epochs]
         self.validation_scores_ = self.validation_scores_ + scores
-        self.n_iter_ = max(1, fit.epochs[-1].number if fit.epochs else 0)
+        self.n_iter_ = max(1, len(self.loss_curve_))
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = min(self.loss_curve_, default=np.nan)
         self.n_outputs_ = work.objective.n_outputs or 1

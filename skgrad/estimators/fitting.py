@@ -64,13 +64,15 @@ class Fitting:
         module: nn.Module,
         loss: Loss,
         seed: int,
-        max_iter: int,
+        partial: bool,
     ) -> None:
         self.estimator = estimator
         self.frame = frame
         self.module = module
         self.seed = seed
-        self.max_iter = max_iter
+        self.partial = partial
+        self.max_iter = 1 if partial else estimator.max_iter
+        self.y_ndim = rows.y.ndim
         self.held_out = held_out
         self.n_rows = len(rows.X)
         self.optimizer = estimator._make_optimizer(loss, module)
@@ -117,6 +119,7 @@ class Fitting:
                 f"{type(self.optimizer).__name__} uses all rows at once; set "
                 "early_stopping=False or optimizer='adam'."
             )
+        _check_own_limits(self.optimizer)
         return fit_full_batch(
             self.objective,
             self.optimizer,
@@ -135,6 +138,7 @@ class Fitting:
             learning_rate=float(e.learning_rate),
             batch_size=self.n_rows if size is None else min(int(size), self.n_rows),
             max_iter=self.max_iter,
+            schedule_epochs=e.max_iter if self.partial else None,
             tol=None if e.tol is None else float(e.tol),
             n_iter_no_change=e.n_iter_no_change,
             early_stopping=e.early_stopping,
@@ -160,10 +164,12 @@ class Fitting:
         with mode(self.module, training=False):
             probe.module_, probe._frame = self.module, self.frame
             probe._n_columns = self.objective.n_outputs
-            probe._loss = self.objective.loss
+            probe._loss, probe._y_ndim = self.objective.loss, self.y_ndim
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
             probe._publish()
-            return float(scorer(probe, rows.X, rows.y, sample_weight=rows.w))
+            # Scorers need not know weights unless there are some.
+            weights = {} if rows.w.min() == rows.w.max() else {"sample_weight": rows.w}
+            return float(scorer(probe, rows.X, rows.y, **weights))
 
     def _reporter(self) -> Callable[[Epoch], None] | None:
         if not self.estimator.verbose:
@@ -177,3 +183,15 @@ class Fitting:
             )
 
         return report
+
+
+def _check_own_limits(optimizer: Any) -> None:
+    """Refuse limits set on the optimizer: those of the estimator hold."""
+    given, default = optimizer.get_params(), type(optimizer)().get_params()
+    for name in ("max_iter", "tol"):
+        if given[name] != default[name]:
+            kind = type(optimizer).__name__
+            raise ParameterError(
+                f"The {name!r} parameter of {kind} (here {given[name]!r}) is set by "
+                f"the estimator. Set {name} on the estimator instead."
+            )

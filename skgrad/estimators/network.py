@@ -89,6 +89,15 @@ class BaseModule(BaseNetwork):
     """Base of the estimators around a user's module."""
 
     def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Module:
+        if isinstance(self.module, nn.Module):
+            kind = type(self.module).__name__
+            raise ParameterError(
+                f"The 'module' parameter of {type(self).__name__} must be a class or a "
+                "function that makes a module, so that every fit starts from new "
+                f"weights. Got a module, an instance of {kind}: pass module={kind}, "
+                "and further arguments of its constructor as module_params. It is "
+                "called as module(n_features, n_outputs, **module_params)."
+            )
         return self.module(n_features, n_outputs or 1, **(self.module_params or {}))
 
 

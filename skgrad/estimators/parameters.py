@@ -6,7 +6,10 @@ import inspect
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from skgrad.estimators.sklearn_private import HasMethods, Interval, StrOptions
+from skgrad.exceptions import ParameterError
 from skgrad.losses import LOSSES, get_loss
 from skgrad.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 
@@ -64,7 +67,8 @@ DESCRIPTIONS = {
     "tol": """float or None, default={default}
         Stochastic: smallest improvement of the objective (with early stopping, of the
         validation score) that counts; None never stops early. All rows at once: bound
-        on the max-norm of the gradient, relative to the gradient at the start.""",
+        on the max-norm of the gradient, relative to that of the linear model without
+        coefficients (of a network at its initial weights).""",
     "n_iter_no_change": """int, default={default}
         Epochs without an improvement by ``tol`` that are tolerated.""",
     "early_stopping": """bool, default={default}
@@ -118,8 +122,20 @@ _UNIT = Interval(Real, 0, 1, closed="both")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
+
+class DTypeOptions(StrOptions):
+    """Dtypes by name, and what NumPy makes the same dtype of: np.float32, float ..."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether ``val`` is one of the dtypes."""
+        if isinstance(val, type | np.dtype):
+            val = str(np.dtype(val))
+        return bool(super().is_satisfied_by(val))
+
+
+# Instances and classes alike have the methods that are asked for.
 CONSTRAINTS: dict[str, list[Any]] = {
-    "loss": [StrOptions(set(LOSSES)), HasMethods("pointwise"), callable],
+    "loss": [StrOptions(LOSSES.keys()), HasMethods("pointwise"), callable],
     "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [
         StrOptions({"relu", "tanh", "logistic", "silu", "gelu", "identity"}),
@@ -132,12 +148,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "fit_intercept": ["boolean"],
     "standardize": ["boolean"],
     "optimizer": [
-        StrOptions(set(OPTIMIZERS) | {"auto"}),
-        HasMethods("get_params"),
-        callable,
+        StrOptions(OPTIMIZERS.keys()),
+        HasMethods(["init", "update", "hyperparameters"]),
+        HasMethods("minimize"),
     ],
     "learning_rate": [_POSITIVE],
-    "schedule": [StrOptions(set(SCHEDULES)), HasMethods("factors"), callable, None],
+    "schedule": [StrOptions(SCHEDULES.keys()), HasMethods("factors"), None],
     "batch_size": [StrOptions({"auto"}), _COUNT, None],
     "shuffle": ["boolean"],
     "max_iter": [_COUNT],
@@ -150,7 +166,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
-    "dtype": [StrOptions({"float32", "float64"}), type, HasMethods("itemsize"), None],
+    "dtype": [DTypeOptions({"float32", "float64"}), None],
     "device": [str],
     "verbose": ["verbose"],
 }
@@ -190,20 +206,34 @@ def documented(**own: str) -> Any:
             lines.append(f"    {argument.name} : {text.format(default=shown)}")
         text = cls.__doc__.replace("{parameters}", "\n".join(lines))
         cls.__doc__ = text.replace("{attributes}", ATTRIBUTES)
-        cls._parameter_constraints = {a.name: CONSTRAINTS[a.name] for a in arguments}
+        cls._parameter_constraints = {a.name: _constraints(a) for a in arguments}
         return cls
 
     return decorate
 
 
+def _constraints(argument: inspect.Parameter) -> list[Any]:
+    """Return what an argument may be: "auto" only the optimizer that defaults to it."""
+    shared = CONSTRAINTS[argument.name]
+    if argument.name == "optimizer" and argument.default == "auto":
+        return [StrOptions({"auto"}), *shared]
+    return shared
+
+
 _RESOLVERS = {"loss": get_loss, "optimizer": get_optimizer, "schedule": get_schedule}
+_EXAMPLES = {
+    "loss": "loss=losses.Huber(), or a Loss class of your own with that parameter",
+    "optimizer": "optimizer='newton' or optimizer=optim.LBFGS()",
+    "schedule": "schedule='step' or schedule=optim.Step()",
+}
 
 
 class NestedParams:
     """``optimizer__b1``, ``loss__delta``, ``module__hidden`` as parameters.
 
-    A loss, optimizer or schedule given by name becomes an object when one of its
-    parameters is set. The entries of ``module_params`` are parameters of their own.
+    A loss, optimizer or schedule given by name or as a class becomes an object when one
+    of its parameters is set. The entries of ``module_params`` are parameters of their
+    own.
     """
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -241,7 +271,8 @@ class NestedParams:
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If there is no such parameter, or ``optimizer__b1`` is set where the
+            optimizer has no parameters.
         """
         own = {k: v for k, v in params.items() if "__" not in k}
         nested = {k: v for k, v in params.items() if "__" in k}
@@ -254,11 +285,22 @@ class NestedParams:
             self.module_params: Any = {**(self.module_params or {}), **values}
             nested = {k: v for k, v in nested.items() if k not in module}
         for name in nested:
-            holder = name.partition("__")[0]
-            if holder in _RESOLVERS and isinstance(
-                getattr(self, holder, 0), str | None
-            ):
-                setattr(self, holder, _RESOLVERS[holder](getattr(self, holder)))
+            self._make_holder(name)
         if nested:
             super().set_params(**nested)  # type: ignore[misc]
         return self
+
+    def _make_holder(self, name: str) -> None:
+        """Make what a nested parameter belongs to an object with parameters."""
+        holder = name.partition("__")[0]
+        if holder not in _RESOLVERS or not hasattr(self, holder):
+            return
+        value = getattr(self, holder)
+        if isinstance(value, str | type | None) and value != "auto":
+            setattr(self, holder, _RESOLVERS[holder](value))
+        elif not hasattr(value, "set_params"):
+            raise ParameterError(
+                f"{name!r} cannot be set: the {holder!r} parameter of "
+                f"{type(self).__name__} is {value!r}, which has no parameters. Choose "
+                f"one that has them first, for example {_EXAMPLES[holder]}."
+            )

@@ -26,12 +26,12 @@ class GradientRegressorMixin(RegressorMixin):
 
     _task: ClassVar[str] = "regression"
 
-    def _check_y(self, X, y, reset):
+    def _check_y(self, X, y, dtype, reset):
         return validate_data(
             self,
             X,
             y,
-            dtype=self._compute_dtype(),
+            dtype=dtype,
             multi_output=True,
             y_numeric=True,
             reset=reset,
@@ -39,7 +39,9 @@ class GradientRegressorMixin(RegressorMixin):
 
     def _encode(self, y: Array) -> tuple[Array, int | None]:
         encoded = np.asarray(y, dtype=np.float64)
-        return encoded, None if y.ndim == 1 else y.shape[1]
+        if y.ndim == 1 or y.shape[1] == 1:  # one output: the loss sees vectors
+            return encoded.reshape(len(y)), None
+        return encoded, y.shape[1]
 
     @available_if(can_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -78,7 +80,8 @@ class GradientRegressorMixin(RegressorMixin):
             The inverse link of the raw predictions: means, quantiles or rates.
         """
         raw = self._raw_predict(X)
-        return self._loss.inverse_link(raw)
+        y_pred = self._loss.inverse_link(raw)
+        return y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -102,13 +105,13 @@ class GradientClassifierMixin(ClassifierMixin):
 
     _task: ClassVar[str] = "classification"
 
-    def _check_y(self, X, y, reset):
-        X, y = validate_data(self, X, y, dtype=self._compute_dtype(), reset=reset)
+    def _check_y(self, X, y, dtype, reset):
+        X, y = validate_data(self, X, y, dtype=dtype, reset=reset)
         check_classification_targets(y)
         return X, y
 
-    def _rows(self, X, y, sample_weight, reset):
-        rows = super()._rows(X, y, sample_weight, reset)
+    def _rows(self, X, y, sample_weight, dtype, reset):
+        rows = super()._rows(X, y, sample_weight, dtype, reset)
         if not hasattr(self, "classes_"):
             self.classes_ = np.unique(rows.y)
         if len(self.classes_) < 2:
@@ -180,6 +183,13 @@ class GradientClassifierMixin(ClassifierMixin):
                 )
             self._forget()
             self.classes_ = np.unique(classes)
+        elif classes is not None and not np.array_equal(
+            np.unique(classes), self.classes_
+        ):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} is not the same as on the "
+                f"first call to partial_fit: {self.classes_.tolist()}."
+            )
         return self._partial_fit(X, y, sample_weight)
 
     def decision_function(self, X):

@@ -8,7 +8,7 @@ import numpy as np
 
 from skgrad.core.interpreter import concrete
 from skgrad.core.primitive import Abstract, Primitive, register
-from skgrad.core.value import Value
+from skgrad.core.value import Value, box
 from skgrad.exceptions import DTypeError, ShapeError
 from skgrad.ops.elementwise import add, less, multiply, where
 from skgrad.ops.promotion import as_value, astype
@@ -54,7 +54,7 @@ scatter_add_p = register(
 def _integers(name: str, indices: ArrayLike) -> Any:
     value = as_value(indices, name)
     if value.size == 0 and not value.is_traced and value.dtype.kind == "f":
-        value = as_value(np.empty(value.shape, dtype=np.int64))  # np.array([]) is float
+        value = box(np.empty(value.shape, dtype=np.int64))  # np.array([]) is float
     if value.dtype.kind not in "iu":
         raise DTypeError(f"{name}: indices must be integers. Got {value.dtype}.")
     return value
@@ -184,8 +184,9 @@ def getitem(x: ArrayLike, index: Any) -> Any:
     x : tensor or array
         The elements.
     index : int, slice, None, Ellipsis, array of int or bool, or a tuple of these
-        As in NumPy. Index arrays must stand on neighbouring axes. A bool mask must be
-        concrete: under a trace the result would have no known shape.
+        As in NumPy. Index arrays must stand on neighbouring axes, with no ``...`` or
+        None between them. A bool mask must be concrete: under a trace the result would
+        have no known shape.
 
     Returns
     -------
@@ -213,7 +214,7 @@ def getitem(x: ArrayLike, index: Any) -> Any:
     arrays = [i for i, item in enumerate(items) if isinstance(item, Value)]
     if arrays:
         # Beside index arrays an int is an index array too, as in NumPy.
-        items = [as_value(np.array(i)) if isinstance(i, int) else i for i in items]
+        items = [box(np.array(i)) if isinstance(i, int) else i for i in items]
         arrays = [i for i, item in enumerate(items) if isinstance(item, Value)]
     basic = [slice(None) if i in arrays else item for i, item in enumerate(items)]
     sliced, kept = _slice(value, basic)
@@ -221,7 +222,11 @@ def getitem(x: ArrayLike, index: Any) -> Any:
 
 
 def _expanded(x: Any, index: tuple[Any, ...]) -> list[Any]:
-    """Return one item per axis (and Nones): masks and the ellipsis are spelled out."""
+    """Return one item per axis, Nones and the ellipsis: masks are spelled out.
+
+    The slices an ellipsis stands for follow it. It stays because it separates index
+    arrays even where it stands for no axis.
+    """
     items = [_item(item) for item in index]
     used = sum(map(_n_axes, items))
     if used > x.ndim:
@@ -231,7 +236,7 @@ def _expanded(x: Any, index: tuple[Any, ...]) -> list[Any]:
     if not any(item is Ellipsis for item in items):
         items.append(Ellipsis)
     at = next(i for i, item in enumerate(items) if item is Ellipsis)
-    items[at : at + 1] = [slice(None)] * (x.ndim - used)
+    items[at + 1 : at + 1] = [slice(None)] * (x.ndim - used)
     return _without_masks(x, items)
 
 
@@ -273,7 +278,7 @@ def _without_masks(x: Any, items: Sequence[Any]) -> list[Any]:
                     f"A mask of shape {mask.shape} does not fit axis {axis} and "
                     f"following of shape {x.shape}."
                 )
-            out.extend(as_value(positions) for positions in np.nonzero(mask))
+            out.extend(box(positions) for positions in np.nonzero(mask))
         else:
             out.append(item)
         axis += n_axes
@@ -288,6 +293,8 @@ def _slice(x: Any, items: Sequence[Any]) -> tuple[Any, list[int]]:
     axis = 0
     for item in items:
         kept.append(len(shape))
+        if item is Ellipsis:
+            continue
         if item is None:
             shape.append(1)
             continue
@@ -324,8 +331,8 @@ def _gather(
     first = kept[positions[0]]
     if positions != list(range(positions[0], positions[0] + len(positions))):
         raise ShapeError(
-            "Index arrays must stand on neighbouring axes. Index in two steps, or "
-            f"transpose first. Got an index with arrays at positions {positions}."
+            "Index arrays must stand on neighbouring axes, with no '...' or None "
+            "between them. Index in two steps, or transpose first."
         )
     extents = x.shape[first : first + len(arrays)]
     flat = arrays[0] if len(arrays) == 1 else from_start(arrays[0], extents[0])

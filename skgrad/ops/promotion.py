@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.core.interpreter import Eager, current
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.value import Value, box
 from skgrad.exceptions import DTypeError
@@ -52,10 +53,18 @@ def same_dtype(name: str, *xs: Any) -> np.dtype[Any]:
 
 
 def as_value(x: ArrayLike, name: str = "tensor") -> Any:
-    """Return ``x`` as a value; arrays are wrapped, not copied."""
+    """Return ``x`` as a value; an array that its owner may write to is copied.
+
+    A gradient is computed later, from what the operands were. Internal code that has
+    just made an array boxes it instead. A trace copies its constants itself, each
+    array once: it must recognise them.
+    """
     if isinstance(x, Value):
         return x
-    data = np.asarray(x)
+    safe = isinstance(x, np.ndarray) and not (
+        x.flags.writeable and isinstance(current(), Eager)
+    )
+    data = np.asarray(x) if safe else np.array(x)
     checked_dtype(data.dtype, name)
     return box(data)
 

@@ -1,12 +1,15 @@
 """The step that minimises a quadratic model, whatever the rank of its Hessian."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
 from skgrad.optim.full_batch import Matrix, Vector
 
-__all__ = ["Curvature"]
+__all__ = ["BlockCurvature", "BlockDiagonal", "Curvature", "prepared"]
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -196,6 +199,188 @@ class Curvature:
         """Return the slopes along the eigenvectors of the scaled Hessian."""
         slopes: Vector = self.vectors.T @ (self.inverse_scale * gradient)
         return slopes
+
+
+@dataclass(frozen=True)
+class BlockDiagonal:
+    """A Hessian that couples only parameters of the same block.
+
+    Parameters
+    ----------
+    blocks : ndarray of shape (n_blocks, size, size)
+        The Hessian of each block's parameters; one, of shape (1, size, size), stands
+        for all if they are equal.
+    index : ndarray of int of shape (n_blocks, size)
+        Positions of each block's parameters in the flat vector, every one once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim.curvature import BlockDiagonal
+    >>> index = np.array([[0, 2], [1, 3]])
+    >>> BlockDiagonal(np.array([[[2.0, 1.0], [1.0, 2.0]]]), index).dense()
+    array([[2., 0., 1., 0.],
+           [0., 2., 0., 1.],
+           [1., 0., 2., 0.],
+           [0., 1., 0., 2.]])
+    """
+
+    blocks: NDArray[np.float64]
+    index: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the whole matrix."""
+        return self.index.size, self.index.size
+
+    def dense(self) -> Matrix:
+        """Return the whole matrix.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters, n_parameters)
+            With zeros outside of the blocks.
+        """
+        H = np.zeros(self.shape)
+        H[self.index[:, :, np.newaxis], self.index[:, np.newaxis, :]] = self.blocks
+        return H
+
+
+class BlockCurvature:
+    """A block-diagonal Hessian prepared for Newton steps, one block at a time.
+
+    Its methods are those of `Curvature`, applied to each block: a direction without
+    curvature in one leaves the steps in the others as they are.
+
+    Parameters
+    ----------
+    hessian : BlockDiagonal
+        Finite.
+
+    Attributes
+    ----------
+    rank : int
+        Number of curved directions.
+    definite : bool
+        Whether every block is safely positive definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim.curvature import BlockCurvature, BlockDiagonal
+    >>> blocks = np.array([[[4.0]], [[2.0]]])
+    >>> curvature = BlockCurvature(BlockDiagonal(blocks, np.array([[0], [1]])))
+    >>> curvature.newton_step(np.array([4.0, 4.0]))
+    array([-1., -2.])
+    """
+
+    def __init__(self, hessian: BlockDiagonal) -> None:
+        self.index = hessian.index
+        distinct = [Curvature(block) for block in hessian.blocks]
+        equal = len(distinct) < len(self.index)
+        self.parts = distinct * len(self.index) if equal else distinct
+        self.rank = sum(part.rank for part in self.parts)
+        self.definite = all(part.definite for part in distinct)
+
+    def newton_step(self, gradient: Vector) -> Vector:
+        """Return the Newton step of every block, see `Curvature.newton_step`.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            The step of minimum Euclidean norm.
+        """
+        return self._joined(lambda part, g: part.newton_step(g), gradient)
+
+    def step(self, gradient: Vector, damping: float) -> Vector:
+        """Return the damped step of every block, see `Curvature.step`.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+        damping : float
+            The Levenberg shift.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            A direction of descent (zero where the gradient is).
+        """
+        return self._joined(lambda part, g: part.step(g, damping), gradient)
+
+    def gradient_step(self, gradient: Vector) -> Vector:
+        """Return a step along every block's gradient, see `Curvature.gradient_step`.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_parameters,)
+            Gradient at the point.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            A direction of descent (zero where the gradient is).
+        """
+        return self._joined(lambda part, g: part.gradient_step(g), gradient)
+
+    def length(self, step: Vector) -> float:
+        """Return the Euclidean length of a step in the scaled parameters.
+
+        Parameters
+        ----------
+        step : ndarray of shape (n_parameters,)
+            The step.
+
+        Returns
+        -------
+        float
+            The length.
+        """
+        lengths = [part.length(s) for part, s in self._split(step)]
+        return float(np.linalg.norm(lengths))
+
+    def _split(self, vector: Vector) -> Iterator[tuple[Curvature, Vector]]:
+        """Yield each block with its part of a vector."""
+        return zip(self.parts, vector[self.index], strict=True)
+
+    def _joined(
+        self, step: Callable[[Curvature, Vector], Vector], gradient: Vector
+    ) -> Vector:
+        """Return the vector of the blocks' steps."""
+        joined = np.zeros_like(gradient)
+        joined[self.index] = [step(part, g) for part, g in self._split(gradient)]
+        return joined
+
+
+def prepared(hessian: Matrix | BlockDiagonal) -> Curvature | BlockCurvature:
+    """Return a Hessian prepared for Newton steps.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_parameters, n_parameters) or BlockDiagonal
+        Finite.
+
+    Returns
+    -------
+    Curvature or BlockCurvature
+        What gives the steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim.curvature import prepared
+    >>> prepared(np.eye(2)).rank
+    2
+    """
+    if isinstance(hessian, BlockDiagonal):
+        return BlockCurvature(hessian)
+    return Curvature(hessian)
 
 
 def _inverse_scale(hessian: Matrix) -> tuple[Vector, NDArray[np.bool_]]:

@@ -230,15 +230,6 @@ class Objective:
         value, gradient = self.fun(x.copy())
         return _point(x, value, gradient)
 
-    def with_hessian(self, x: Vector) -> tuple[Point, Matrix]:
-        """Evaluate the value, the gradient and the Hessian."""
-        self.nfev += 1
-        self.nhev += 1
-        value, gradient, hessian = self.fun(x.copy(), hessian=True)
-        hessian = np.asarray(hessian, dtype=np.float64)
-        _check_shape("Hessian", hessian, (x.size, x.size))
-        return _point(x, value, gradient), hessian
-
 
 def start(x0: ArrayLike) -> Vector:
     """Return `x0` as a new float64 vector."""

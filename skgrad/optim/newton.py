@@ -1,17 +1,18 @@
-"""Damped Newton: exact curvature for models of up to some hundred parameters."""
+"""Damped Newton: exact curvature for models of up to some thousand parameters."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from skgrad.exceptions import ParameterError
-from skgrad.optim.curvature import Curvature
+from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.optim.curvature import BlockDiagonal, prepared
 from skgrad.optim.full_batch import (
     BoundsLike,
     Callback,
     FullBatchOptimizer,
+    Matrix,
     MinimizeStatus,
     Objective,
     Point,
@@ -69,6 +70,9 @@ class Newton(FullBatchOptimizer):
     *Scaling.* The Hessian is scaled to a unit diagonal before it is factorised, so
     the units of the parameters do not matter.
 
+    *Blocks.* Parameters that no curvature couples, as those of the outputs of a
+    separable loss, are solved for block by block when the Hessian is given in blocks.
+
     *Rank deficiency.* Where the curvature is zero to rounding, the Hessian is
     inverted on its range only and the step has the smallest Euclidean norm: from
     ``x0 = 0`` a least-squares problem ends at its minimum-norm solution. The rank is
@@ -124,7 +128,9 @@ class Newton(FullBatchOptimizer):
         ----------
         fun : callable
             ``fun(x) -> (value, gradient)`` and
-            ``fun(x, hessian=True) -> (value, gradient, hessian)``.
+            ``fun(x, hessian=True) -> (value, gradient, hessian)``, the Hessian of
+            shape (n_parameters, n_parameters) or a
+            `~skgrad.optim.curvature.BlockDiagonal`.
         x0 : array-like of shape (n_parameters,)
             Starting point.
         callback : callable, default=None
@@ -176,10 +182,11 @@ class _Run:
 
     def _expand(self, x: Vector) -> bool:
         """Evaluate the function and its curvature at `x`; tell whether all finite."""
-        self.point, hessian = self.objective.with_hessian(x)
-        if not (self.point.finite and np.isfinite(hessian).all()):
+        self.point, hessian = with_hessian(self.objective, x)
+        entries = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
+        if not (self.point.finite and np.isfinite(entries).all()):
             return False
-        self.curvature = Curvature(hessian)
+        self.curvature = prepared(hessian)
         self.rank = self.curvature.rank
         return True
 
@@ -273,6 +280,35 @@ class _Run:
                 break
             self.point, self.last_length = trial, length
         return MinimizeStatus.CONVERGED if self.point.norm <= tol else status
+
+
+def with_hessian(
+    objective: Objective, x: Vector
+) -> tuple[Point, Matrix | BlockDiagonal]:
+    """Evaluate the value, the gradient and the Hessian."""
+    kept: list[Any] = []
+
+    def first_order(x: Vector) -> tuple[Any, Any]:
+        value, gradient, hessian = objective.fun(x, hessian=True)
+        kept.append(hessian)
+        return value, gradient
+
+    point = Objective(first_order)(x)
+    objective.nfev += 1
+    objective.nhev += 1
+    return point, _checked(kept[0], (x.size, x.size))
+
+
+def _checked(hessian: Any, expected: tuple[int, int]) -> Matrix | BlockDiagonal:
+    """Return a float64 matrix, or the blocks of one, of the expected shape."""
+    if not isinstance(hessian, BlockDiagonal):
+        hessian = np.asarray(hessian, dtype=np.float64)
+    if hessian.shape != expected:
+        raise ShapeError(
+            f"The Hessian returned by fun must have shape {expected}, as x0 has "
+            f"{expected[0]} elements. Got shape {hessian.shape}."
+        )
+    return cast(Matrix | BlockDiagonal, hessian)
 
 
 def line_search(

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from skgrad import ops
-from skgrad.functional import stack
+from skgrad.losses import SquaredError
 from skgrad.nn import Linear
+from skgrad.optim.curvature import BlockDiagonal
 from skgrad.train.objective import Objective
-from skgrad.transforms import grad
-from skgrad.typing import Array, Tree
+from skgrad.transforms import grad, vjp
+from skgrad.typing import Array, Shape, Tree
 
 __all__ = ["Curvature"]
 
@@ -22,7 +23,7 @@ class Curvature:
     With Z the standardised inputs (and a column of ones for the intercept) and k
     outputs, the blocks of the Hessian are ``Zᵀ diag(w d_ab) Z`` where ``d_ab`` is the
     second derivative of the loss of a row with respect to outputs a and b. For a
-    separable loss only a = b occurs.
+    separable loss only a = b occurs, and for squared error all blocks are equal.
 
     Parameters
     ----------
@@ -41,6 +42,9 @@ class Curvature:
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.n_outputs = objective.n_outputs or 1
+        self._diagonal = objective.loss.separable or self.n_outputs == 1
+        # The second derivative of the loss is 1, whichever the output.
+        self._equal = type(objective.loss) is SquaredError
 
     @property
     def available(self) -> bool:
@@ -59,12 +63,13 @@ class Curvature:
             values = objective.values(out, hyper, batch["y"])
             return ops.sum(ops.multiply(batch["w"], values))
 
-        slopes = self._columns(grad(total)(output))
+        gradient, pullback = vjp(grad(total), output)
+        slopes = self._columns(gradient)
         return {
             "loss": total(output),
             "weight": ops.sum(batch["w"]),
             "gradient": self._flat(ops.matmul(ops.swapaxes(slopes, 0, 1), Z)),
-            "hessian": self._blocks(grad(total), output, Z),
+            "hessian": self._blocks(pullback, output.shape, Z),
         }
 
     def _design(self, hyper: Tree, X: Any) -> Any:
@@ -82,35 +87,78 @@ class Curvature:
         p = self.objective.shapes[0][1]
         return ops.pack([rows[:, :p], rows[:, p:]])
 
-    def _blocks(self, gradient: Any, output: Any, Z: Any) -> Any:
-        """Return the blocks (k, k, q, q); only the diagonal for separable losses."""
-        k = self.n_outputs
-        if self.objective.loss.separable or k == 1:
-            second = grad(lambda out: ops.sum(gradient(out)))(output)
-            columns = self._columns(second)
-            return stack([self._block(columns[:, a], Z) for a in range(k)])
+    def _blocks(self, pullback: Any, shape: Shape, Z: Any) -> Any:
+        """Return the blocks side by side, (q, m q).
+
+        They are the m = k (k + 1) / 2 of the upper triangle of the k x k blocks, row by
+        row; for separable losses the k of the diagonal, of which one is enough when
+        all are equal.
+        """
+        if self._diagonal:
+            second = self._columns(pullback(ops.broadcast_to(1.0, shape))[0])
+            return self._row(second[:, :1] if self._equal else second, Z)
         rows = []
-        for a in range(k):
-            second = grad(lambda out, a=a: ops.sum(gradient(out)[:, a]))(output)
-            rows.append(stack([self._block(second[:, b], Z) for b in range(k)]))
-        return stack(rows)
+        for a, unit in enumerate(np.eye(self.n_outputs, dtype=Z.dtype)):
+            (second,) = pullback(ops.broadcast_to(unit, shape))
+            rows.append(self._row(second[:, a:], Z))
+        return ops.concatenate(rows, axis=1)
 
-    def _block(self, d: Any, Z: Any) -> Any:
-        return ops.matmul(
-            ops.swapaxes(ops.multiply(Z, ops.expand_dims(d, -1)), 0, 1), Z
-        )
+    def _row(self, d: Any, Z: Any) -> Any:
+        """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, from one product."""
+        n, q = Z.shape
+        scaled = ops.multiply(ops.expand_dims(d, 2), ops.expand_dims(Z, 1))
+        side_by_side = ops.reshape(scaled, (n, d.shape[1] * q))
+        return ops.matmul(ops.swapaxes(Z, 0, 1), side_by_side)
 
-    def assembled(self, blocks: Array) -> Array:
-        """Return the Hessian of the flat vector from summed blocks."""
-        k, q = self.n_outputs, blocks.shape[-1]
-        full = np.zeros((k, q, k, q))
-        for a in range(k):
-            if blocks.ndim == 3:
-                full[a, :, a, :] = blocks[a]
-            else:
-                full[a] = blocks[a].transpose(1, 0, 2)
-        p = self.objective.shapes[0][1]
-        position = np.arange(k * q).reshape(k, q)
-        order = np.concatenate([position[:, :p].ravel(), position[:, p:].ravel()])
-        H = full.reshape(k * q, k * q)
-        return H[np.ix_(order, order)]
+    def assembled(
+        self, blocks: Array, weight: float = 1.0, ridge: Array | None = None
+    ) -> Array | BlockDiagonal:
+        """Return the Hessian of the objective from summed blocks.
+
+        Parameters
+        ----------
+        blocks : array of shape (q, m * q)
+            The sum of ``sums(...)["hessian"]`` over the rows.
+        weight : float, default=1.0
+            What the sum is divided by.
+        ridge : array of shape (n_parameters,), default=None
+            What is added to the diagonal; the same for every output.
+
+        Returns
+        -------
+        array of shape (n_parameters, n_parameters) or BlockDiagonal
+            Blocks for several outputs of a separable loss; without `ridge` always an
+            array.
+        """
+        q = len(blocks)
+        stacked = blocks.reshape(q, -1, q).swapaxes(0, 1) / weight
+        index = self._index()
+        if self._diagonal and ridge is not None and self.n_outputs > 1:
+            stacked[:, range(q), range(q)] += ridge[index[: len(stacked)]]
+            return BlockDiagonal(stacked, index)
+        H = self._dense(stacked, index)
+        if ridge is not None:
+            H[np.diag_indices_from(H)] += ridge
+        return H
+
+    def _index(self) -> Array:
+        """Return the positions (k, q) of each output's parameters in the flat vector.
+
+        The weights of all outputs come first, then their biases.
+        """
+        k, p = self.objective.shapes[0]
+        weights = np.arange(k * p).reshape(k, p)
+        if len(self.objective.shapes) == 1:
+            return weights
+        return np.column_stack([weights, k * p + np.arange(k)])
+
+    def _dense(self, stacked: Array, index: Array) -> Array:
+        """Return blocks of the upper triangle, or of the diagonal, as one matrix."""
+        if self._diagonal:
+            return BlockDiagonal(stacked, index).dense()
+        H = np.zeros((index.size, index.size))
+        pairs = zip(*np.triu_indices(self.n_outputs), strict=True)
+        for block, (a, b) in zip(stacked, pairs, strict=True):
+            H[np.ix_(index[a], index[b])] = block
+            H[np.ix_(index[b], index[a])] = block.T
+        return H

@@ -85,20 +85,18 @@ class Evaluation:
                     totals[name] = totals.get(name, 0.0) + value
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
-        return self._finished(theta, totals, hessian)
+        return self._finished(theta, totals)
 
-    def _finished(
-        self, theta: Array, totals: dict[str, Any], hessian: bool
-    ) -> tuple[Any, ...]:
+    def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""
         o = self.objective
         ridge = o.alpha * (1.0 - o.l1_ratio) * o.mask
         value = totals["loss"] / self.weight + 0.5 * np.sum(ridge * theta**2)
         gradient = totals["gradient"] / self.weight + ridge * theta
-        if not hessian:
+        if "hessian" not in totals:
             return value, gradient
-        H = self.curvature.assembled(totals["hessian"]) / self.weight
-        return value, gradient, H + np.diag(ridge)
+        hessian = self.curvature.assembled(totals["hessian"], self.weight, ridge)
+        return value, gradient, hessian
 
     def gradient_scale(self, theta: Array) -> float:
         """Return the size of the gradient far from the minimum.
@@ -141,8 +139,8 @@ def fit_full_batch(
     max_iter : int
         Iterations.
     tol : float
-        Bound on the max-norm of the gradient, relative to that of the start (for
-        linear models the best constant model, where it is known).
+        Bound on the max-norm of the gradient, relative to that of the linear model
+        without coefficients (of other models at their start).
     score : callable, optional
         ``score(state) -> float``, the validation score, larger is better; called
         after each iteration and recorded.
@@ -231,8 +229,11 @@ class _FullBatch:
 
     def _until_stop(self) -> StopReason:
         evaluation = self._evaluation(self.objective)
-        tol = self.tol * evaluation.gradient_scale(self.theta)
+        scale = evaluation.gradient_scale(self.theta)
         at_start = evaluation(self.theta)[0]
+        if not np.isfinite([scale, at_start]).all():
+            raise _not_finite(0)
+        tol = self.tol * scale
         widths: Sequence[float | None] = (None,)
         loss = self.objective.loss
         if isinstance(loss, PiecewiseLinearLoss):
@@ -308,6 +309,10 @@ class _FullBatch:
 
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
         self.theta = theta
+        if len(self.evaluations) > 1:  # the value is that of the smoothed loss
+            o = self.objective
+            l1 = o.alpha * o.l1_ratio * float(np.abs(theta) @ o.mask)
+            value = self.evaluations[0](theta)[0] + l1
         score = None if self.score is None else self.score(self._state(theta))
         epoch = Epoch(len(self.epochs) + 1, value, score, 1.0)
         self.epochs.append(epoch)

@@ -277,7 +277,10 @@ class Objective:
 
     def sums(self, theta: Any, buffers: Tree, hyper: Tree, batch: Tree) -> Tree:
         """Return Σ wᵢ lossᵢ and Σ wᵢ of some rows, in float64."""
-        output, _ = self.output(theta, buffers, hyper, batch["X"])
+        output, after = self.output(theta, buffers, hyper, batch["X"])
+        changed = [name for name in after if after[name] is not buffers[name]]
+        if changed and self.module.training:
+            raise _batch_statistics(self.module, changed)
         values = ops.multiply(batch["w"], self.values(output, hyper, batch["y"]))
         return {
             "loss": ops.sum(ops.astype(values, "float64")),
@@ -367,6 +370,14 @@ def _scaled64(penalty: Any, n_rows: int) -> Any:
     if penalty is None:
         return tensor(0.0)
     return ops.multiply(ops.astype(penalty, "float64"), float(n_rows))
+
+
+def _batch_statistics(module: Module, buffers: list[str]) -> ParameterError:
+    return ParameterError(
+        "An optimizer of all rows needs an objective that is a sum over rows, but "
+        f"{type(module).__name__} assigns the buffers {buffers} while it is trained, "
+        "as batch statistics do. Use a stochastic optimizer such as 'adam'."
+    )
 
 
 def _check_parameters(module: Module) -> None:

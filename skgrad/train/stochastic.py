@@ -82,6 +82,9 @@ class Settings:
         Shuffle the rows before each epoch.
     seed : int
         Seed of shuffles and masks.
+    schedule_epochs : int or None
+        Epochs the schedule spans, counted from the first epoch of all. By default it
+        spans the ``max_iter`` epochs of this fit, counted from where it starts.
 
     Examples
     --------
@@ -98,6 +101,7 @@ class Settings:
     early_stopping: bool = False
     shuffle: bool = True
     seed: int = 0
+    schedule_epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -376,6 +380,16 @@ def _continued(state: TrainState | None, fresh: TrainState) -> TrainState:
     return state
 
 
+def stops(on_epoch: Callable[[Epoch], object] | None, epoch: Epoch) -> bool:
+    """Call a hook; return whether it asked to stop by raising ``StopIteration``."""
+    try:
+        if on_epoch is not None:
+            on_epoch(epoch)
+    except StopIteration:
+        return True
+    return False
+
+
 class _Run:
     """One fit in progress."""
 
@@ -393,6 +407,7 @@ class _Run:
         self.score = score
         self.state = state
         self.last_epoch = state.epoch + settings.max_iter
+        self.schedule_start = 0 if settings.schedule_epochs else state.epoch
         self.patience = Patience(settings.tol, settings.n_iter_no_change)
         self.epochs: list[Epoch] = []
         self.best: TrainState | None = None
@@ -402,8 +417,8 @@ class _Run:
         try:
             while self.state.epoch < self.last_epoch:
                 epoch = self.one_epoch()
-                if on_epoch is not None:
-                    on_epoch(epoch)
+                if stops(on_epoch, epoch):
+                    return StopReason.STOPPED
                 if self.patience.exhausted:
                     return (
                         StopReason.EARLY_STOPPING
@@ -412,8 +427,6 @@ class _Run:
                     )
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
-        except StopIteration:
-            return StopReason.STOPPED
         return StopReason.MAX_ITER
 
     def check_growth(self) -> None:
@@ -430,7 +443,10 @@ class _Run:
         s, data, number = self.settings, self.steps.data, self.state.epoch
         n_steps = data.n_batches(s.batch_size)
         factors = self.schedule.factors(
-            number, n_steps, self.last_epoch, self.state.schedule
+            number - self.schedule_start,
+            n_steps,
+            s.schedule_epochs or s.max_iter,
+            self.state.schedule,
         )
         rates = s.learning_rate * factors
         batches = data.batches(s.batch_size, s.seed, number, s.shuffle)

@@ -19,9 +19,10 @@ from sklearn.linear_model import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgrad import GradientLinearClassifier, GradientLinearRegressor
+from skgrad import GradientLinearClassifier, GradientLinearRegressor, nn
 from skgrad.exceptions import ParameterError
-from skgrad.losses import Huber, Quantile
+from skgrad.losses import Huber, LogLoss, Quantile, SquaredError
+from skgrad.optim import LBFGS, Newton
 
 NIST = Path(__file__).parents[1] / "data_files" / "nist_strd_linear.json"
 PROBLEMS = {p["name"]: p for p in json.loads(NIST.read_text())}
@@ -106,6 +107,53 @@ def test_more_features_than_rows_predict_as_the_minimum_norm_solution(rng):
     model = GradientLinearRegressor().fit(X, y)
     expected = scaled(LinearRegression()).fit(X, y)
     assert_relatively_close(model.predict(new), expected.predict(new), 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "k"), [(800, 600, None), (300, 100, 12), (60, 5, 300), (40, 550, 3)]
+)
+def test_equals_linear_regression_whatever_the_shape(rng, n, p, k):
+    X = rng.normal(size=(n, p))
+    y = X @ rng.normal(size=p if k is None else (p, k))
+    y += rng.normal(size=y.shape)
+    if k is not None:
+        y *= 10.0 ** rng.integers(-3, 4, size=k)
+    # Which solution has minimum norm depends on the scale of the inputs.
+    model = GradientLinearRegressor(standardize=p < n).fit(X, y)
+    expected = LinearRegression().fit(X, y)
+    for actual, desired in zip(
+        np.atleast_2d(model.coef_), np.atleast_2d(expected.coef_), strict=True
+    ):
+        assert_relatively_close(actual, desired, 1e-8)
+    assert model.fit_report_["optimizer"] == "Newton"
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_outputs", "n_features", "newton"),
+    [
+        (SquaredError(), 1, 2000, True),
+        (SquaredError(), 1, 2001, False),
+        (SquaredError(), 500, 100, True),
+        (Huber(), 1, 500, True),
+        (Huber(), 1, 501, False),
+        (Huber(), 10, 300, True),
+        (Huber(), 100, 100, False),
+        (LogLoss(), 1, 500, True),
+        (LogLoss(), 3, 84, True),
+        (LogLoss(), 3, 85, False),
+        (LogLoss(), 10, 24, True),
+        (LogLoss(), 11, 5, False),
+    ],
+)
+def test_newton_where_it_costs_little_more_than_lbfgs(
+    loss, n_outputs, n_features, newton
+):
+    module = nn.Linear(n_features, n_outputs)
+    model = GradientLinearRegressor(loss=loss)
+    chosen = model._make_optimizer(loss, module)
+    assert isinstance(chosen, Newton if newton else LBFGS)
+    model.set_params(alpha=0.1, l1_ratio=0.5)
+    assert isinstance(model._make_optimizer(loss, module), LBFGS)
 
 
 def test_constant_and_duplicated_columns(rng):
@@ -382,6 +430,18 @@ def test_many_classes_equal_logistic_regression(alpha, fit_intercept):
     )
     assert model.coef_.shape == (3, 4)
     assert model.intercept_.shape == (3,)
+
+
+def test_many_classes_of_a_wide_model_equal_logistic_regression(rng):
+    X = rng.normal(size=(400, 6))
+    y = (X @ rng.normal(size=(6, 12)) + rng.gumbel(size=(400, 12))).argmax(axis=1)
+    expected = LogisticRegression(
+        C=1 / (1e-2 * len(y)), solver="newton-cg", tol=1e-12, max_iter=10_000
+    ).fit(X, y)
+    model = GradientLinearClassifier(alpha=1e-2, standardize=False, tol=1e-10)
+    model.fit(X, y)
+    assert model.fit_report_["optimizer"] == "LBFGS"
+    assert_relatively_close(model.coef_, expected.coef_, 1e-7)
 
 
 @pytest.mark.parametrize("class_weight", [None, {0: 1.0, 1: 3.0}, "balanced"])

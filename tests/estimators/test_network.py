@@ -179,6 +179,15 @@ def test_widths_that_are_no_counts_are_refused():
         MLPRegressor(hidden_layer_sizes=(5, 0)).fit(*make_data())
 
 
+def test_a_module_instead_of_its_class_is_refused():
+    model = ModuleRegressor(module=nn.Linear(3, 1))
+    with pytest.raises(ParameterError) as caught:
+        model.fit(*make_data())
+    for part in ("'module' parameter of ModuleRegressor", "module=Linear"):
+        assert caught.match(part)
+    assert caught.match("module_params")
+
+
 def test_initial_weights_are_those_of_linear_layers():
     X, y = make_data()
     params = {**FAST, "max_iter": 1, "learning_rate": 1e-300}

@@ -1,5 +1,6 @@
 """Parameters: stored untouched, nested, checked in fit by name."""
 
+import importlib
 import inspect
 import re
 
@@ -21,6 +22,7 @@ from skgrad import (
     optim,
 )
 from skgrad.estimators.parameters import CONSTRAINTS, DESCRIPTIONS, documented
+from skgrad.exceptions import ParameterError
 
 CLASSES = [
     GradientLinearClassifier,
@@ -123,6 +125,7 @@ def test_names_become_objects_when_a_part_is_set(cls, start, name, value, object
     [
         ("huber", "loss__delta", 2.0),
         (losses.Huber(), "loss__delta", 2.0),
+        (losses.Huber, "loss__delta", 2.0),
         ("quantile", "loss__quantile", 0.9),
     ],
 )
@@ -176,6 +179,31 @@ def test_unknown_names_raise(params):
         MLPRegressor(optimizer="adam", loss="huber").set_params(**params)
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "parts"),
+    [
+        (
+            GradientLinearRegressor(),
+            "optimizer__tol",
+            ["'auto'", "optimizer='newton'", r"optim\.LBFGS\(\)"],
+        ),
+        (MLPRegressor(loss=asymmetric), "loss__delta", ["asymmetric", r"Huber\(\)"]),
+        (MLPRegressor(schedule=abs), "schedule__gamma", ["built-in", r"Step\(\)"]),
+    ],
+)
+def test_a_part_of_what_has_no_parts_is_refused(model, name, parts):
+    with pytest.raises(ParameterError, match=name) as caught:
+        model.set_params(**{name: 1.0})
+    for part in parts:
+        assert caught.match(part)
+
+
+def test_an_optimizer_can_be_chosen_and_set_in_one_call():
+    model = GradientLinearRegressor()
+    model.set_params(optimizer="newton", optimizer__tol=1e-3)
+    assert model.optimizer == optim.Newton(tol=1e-3)
+
+
 def test_objects_of_every_kind_fit_as_their_names_do():
     X, y = make_data(MLPRegressor)
     same = {
@@ -202,9 +230,9 @@ INVALID = {
     "l1_ratio": [-0.1, 1.1],
     "fit_intercept": ["yes", 3],
     "standardize": ["yes", None],
-    "optimizer": ["adamm", None, 3],
+    "optimizer": ["adamm", None, 3, lambda: optim.SGD, losses.Huber()],
     "learning_rate": [0.0, -1, "constant"],
-    "schedule": ["linear", 0.1],
+    "schedule": ["linear", 0.1, lambda epoch: 0.9**epoch, optim.Adam],
     "batch_size": [0, 2.5, "all"],
     "shuffle": ["yes"],
     "max_iter": [0, 2.5],
@@ -217,7 +245,7 @@ INVALID = {
     "class_weight": ["even", 3],
     "warm_start": ["no"],
     "random_state": [-1, "seed", 0.5],
-    "dtype": ["float16", 3],
+    "dtype": ["float16", 3, int, np.float16, np.dtype("int32"), np.dtype(">f8"), str],
     "device": [0],
     "verbose": ["loud", -1],
     "module": ["Net", 3],
@@ -246,12 +274,29 @@ def test_a_wrong_value_is_refused_by_name(cls, name):
         ({"optimizer": optim.Adam(b1=1.5)}, "'b1' parameter of Adam"),
         ({"schedule": optim.Step(gamma=-1.0)}, "'gamma' parameter of Step"),
         ({"loss": "hubber"}, "'loss' parameter of MLPRegressor.*'hubber'"),
+        ({"optimizer": "auto"}, "'optimizer' parameter of MLPRegressor.*'auto'"),
+        ({"optimizer": lambda: 0}, "'optimizer' parameter of MLPRegressor"),
+        ({"schedule": lambda: 0}, "'schedule' parameter of MLPRegressor"),
+        ({"dtype": int}, "'dtype' parameter of MLPRegressor .*'float32'"),
     ],
 )
 def test_a_wrong_part_is_refused_by_name(params, message):
     X, y = make_data(MLPRegressor)
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**params).fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
+def test_a_dtype_in_each_spelling(dtype):
+    X, y = make_data(MLPRegressor)
+    model = MLPRegressor(dtype=dtype, max_iter=1, tol=None).fit(X, y)
+    assert model.predict(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("optimizer", [optim.LBFGS, optim.LBFGS(), "auto"])
+def test_optimizers_of_all_rows(optimizer):
+    X, y = make_data(GradientLinearRegressor)
+    GradientLinearRegressor(optimizer=optimizer).fit(X, y)
 
 
 def test_the_text_representation_shows_what_was_changed():
@@ -262,3 +307,13 @@ def test_the_text_representation_shows_what_was_changed():
     assert "learning_rate" not in text
     assert "MLPRegressor" in model._repr_html_()
     assert skgrad.MLPRegressor is MLPRegressor
+
+
+def test_a_loss_registered_later_is_known_by_name(monkeypatch):
+    registry = importlib.import_module("skgrad.losses.registry")
+    monkeypatch.setitem(registry._registered, "mine", losses.SquaredError)
+    X = np.arange(6.0).reshape(6, 1)
+    model = GradientLinearRegressor(loss="mine").fit(X, X[:, 0])
+    assert model.score(X, X[:, 0]) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match=r"'huber'.*Got 'yours'"):
+        GradientLinearRegressor(loss="yours").fit(X, X[:, 0])

@@ -52,6 +52,9 @@ INDICES = [
     (np.uint8([1, 0]), np.uint8([2, 2])),
     np.int32(1),
     (),
+    (slice(None), [2, 0], [1, 1], Ellipsis),
+    (Ellipsis, [1, 0], [2, 0], [1, 1]),
+    (0, Ellipsis, 1, 2),
 ]
 
 
@@ -121,6 +124,15 @@ def test_slices_and_their_gradients(start, stop, step):
 )
 def test_bad_indices_are_refused(index, error):
     with pytest.raises(error):
+        ops.getitem(X, index)
+
+
+@pytest.mark.parametrize("between", [Ellipsis, None])
+@pytest.mark.parametrize("last", [[0, 1], 1, np.array([True, True, False, False])])
+def test_what_stands_between_index_arrays_separates_them(between, last):
+    index = (slice(None), [0, 1], between, last)
+    assert not np.array_equal(X[index], X[:, [0, 1], last])
+    with pytest.raises(ShapeError, match="neighbouring axes"):
         ops.getitem(X, index)
 
 

@@ -103,6 +103,30 @@ def test_shape_errors_name_operation_and_shapes():
     assert isinstance(caught.value, SkgradError)
 
 
+def test_results_share_no_memory_with_an_array_that_can_be_written_to():
+    a = np.ones((2, 2))
+    made = [
+        ops.reshape(a, (4,)),
+        ops.transpose(a),
+        ops.broadcast_to(a, (3, 2, 2)),
+        ops.getitem(a, 0),
+        ops.astype(a, "float64"),
+        ops.reshape(a[:, 0], (2,)),
+        *ops.unpack(a[0], [(1,), (1,)]),
+        *ops.promotion.operands("add", (a, a.T), "number"),
+    ]
+    for out in made:
+        assert not np.shares_memory(out._data, a)
+    a[:] = 9.0
+    assert all((out._data == 1.0).all() for out in made)
+
+
+def test_a_read_only_array_is_not_copied():
+    a = np.ones(3)
+    a.flags.writeable = False
+    assert ops.promotion.as_value(a)._data is a
+
+
 def test_conditions_must_be_bool():
     with pytest.raises(DTypeError, match="x != 0"):
         ops.where(F64, 1.0, 2.0)

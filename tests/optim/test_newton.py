@@ -12,6 +12,7 @@ from scipy import linalg
 
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.optim import LBFGS, MinimizeStatus, Newton
+from skgrad.optim.curvature import BlockDiagonal
 
 
 def minimum_norm(X, y):
@@ -111,6 +112,23 @@ def test_refinement_solves_ill_conditioned_polynomials(rng, degree):
     np.testing.assert_allclose(
         result.x, expected, atol=1e-8 * np.abs(expected).max(), rtol=0
     )
+
+
+def test_blocks_of_curvature_are_solved_for_one_by_one(rng):
+    X, y = rng.normal(size=(20, 30)), rng.normal(size=(20, 3))
+    index = rng.permutation(90).reshape(3, 30)
+
+    def fun(x, hessian=False):
+        r = X @ x[index].T - y
+        gradient = np.zeros(90)
+        gradient[index] = r.T @ X
+        first = 0.5 * np.sum(r**2), gradient
+        return (*first, BlockDiagonal((X.T @ X)[None], index)) if hessian else first
+
+    result = Newton().minimize(fun, np.zeros(90))
+    assert (result.nit, result.rank, result.success) == (1, 60, True)
+    expected = minimum_norm(X, y).T
+    np.testing.assert_allclose(result.x[index], expected, rtol=1e-8, atol=1e-10)
 
 
 # ------------------------------------------------------------- other functions
@@ -229,10 +247,13 @@ def test_bounds_are_refused():
         Newton().minimize(rosenbrock, [0.0, 0.0], bounds=[(0, 1), (0, 1)])
 
 
-def test_hessian_of_another_shape():
+@pytest.mark.parametrize(
+    "H", [np.eye(3), BlockDiagonal(np.ones((1, 1, 1)), np.array([[0], [1], [2]]))]
+)
+def test_hessian_of_another_shape(H):
     def fun(x, hessian=False):
         first = x @ x, 2 * x
-        return (*first, np.eye(3)) if hessian else first
+        return (*first, H) if hessian else first
 
     with pytest.raises(ShapeError, match=r"Hessian.*\(2, 2\).*\(3, 3\)"):
         Newton().minimize(fun, np.zeros(2))

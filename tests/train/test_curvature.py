@@ -6,6 +6,7 @@ import skgrad
 from skgrad import nn
 from skgrad.core import tree_map
 from skgrad.losses import SquaredError
+from skgrad.optim.curvature import BlockDiagonal
 from skgrad.train import Curvature, Objective, as_arrays
 
 
@@ -47,12 +48,52 @@ def test_equals_the_hessian_of_the_sums(rng, name, n_outputs, bias):
     np.testing.assert_allclose(assembled, H, rtol=1e-9, atol=1e-11)
 
 
-def test_a_separable_loss_has_only_the_diagonal_blocks(rng):
-    objective, batch = make_linear("squared_error", rng, True, 4)
-    sums = Curvature(objective).sums(
+def sums_of(objective, batch):
+    return Curvature(objective).sums(
         objective.parameters(), {}, objective.hyper(make_frame()), batch
     )
-    assert sums["hessian"].shape == (4, 4, 4)  # outputs, then weights and bias twice
+
+
+@pytest.mark.parametrize(
+    ("name", "n_blocks"), [("squared_error", 1), ("huber", 4), ("log_loss", None)]
+)
+def test_no_block_is_formed_twice(rng, name, n_blocks):
+    k = 4 if n_blocks else None
+    objective, batch = make_linear(name, rng, True, k)
+    k = objective.n_outputs or 1
+    n_blocks = n_blocks or k * (k + 1) // 2
+    assert sums_of(objective, batch)["hessian"].shape == (4, 4 * n_blocks)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("name", "n_outputs"),
+    [("squared_error", 3), ("huber", 3), ("squared_error", None), ("log_loss", None)],
+)
+def test_the_weight_divides_and_the_ridge_is_added(rng, name, n_outputs, bias):
+    objective, batch = make_linear(name, rng, bias, n_outputs)
+    blocks = as_arrays(sums_of(objective, batch))["hessian"]
+    ridge = 0.3 * objective.mask
+    curvature = Curvature(objective)
+    finished = curvature.assembled(blocks, 7.0, ridge)
+    assert isinstance(finished, BlockDiagonal) == (n_outputs is not None)
+    H = finished.dense() if n_outputs else finished
+    expected = curvature.assembled(blocks) / 7.0 + np.diag(ridge)
+    np.testing.assert_allclose(H, expected, rtol=1e-14, atol=1e-15)
+
+
+def test_a_subclass_of_squared_error_has_a_block_for_each_output(rng):
+    class WeightedSquaredError(SquaredError):
+        def elementwise(self, y_true, raw_prediction, **hyper):
+            values = super().elementwise(y_true, raw_prediction, **hyper)
+            return values * np.array([1.0, 2.0])
+
+    objective, batch = make_linear("squared_error", rng, False, 2)
+    equal = as_arrays(sums_of(objective, batch))["hessian"]
+    blocks = as_arrays(sums_of(objective.with_loss(WeightedSquaredError()), batch))[
+        "hessian"
+    ]
+    np.testing.assert_allclose(blocks, np.hstack([equal, 2 * equal]), rtol=1e-12)
 
 
 def test_is_there_for_linear_modules_only():
