@@ -69,7 +69,7 @@ def linear_rows():
     labels = (y > 0).astype(int)
     theirs = LogisticRegression(C=1 / (1e-4 * len(X)), solver="newton-cholesky")
     ours = GradientLinearClassifier(alpha=1e-4)
-    yield "logistic, 100,000 x 50", ours, theirs, X, labels, 1
+    yield "logistic (newton-cholesky), 100,000 x 50", ours, theirs, X, labels, 1
 
 
 def seconds(function):
