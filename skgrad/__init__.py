@@ -1,7 +1,7 @@
 """skgrad: any differentiable model with any loss, behind fit and predict.
 
 Submodules are imported when they are first used: ``import skgrad`` alone loads
-neither scikit-learn nor numba nor cupy.
+neither scikit-learn nor llvmlite nor cupy.
 """
 
 import importlib

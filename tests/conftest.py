@@ -1,15 +1,22 @@
 """What holds for every test: fixed seeds, one BLAS thread, no leaked state."""
 
+import atexit
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
 
 # BLAS reads these once, when NumPy is loaded, so they come before that import. One
 # thread: the suite's many small products are slower on two, and sums are repeatable.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ["MPLBACKEND"] = "Agg"
+# Kernels are compiled anew for each run of the suite and shared by its processes.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["SKGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="skgrad-tests-")
+    atexit.register(shutil.rmtree, os.environ["SKGRAD_CACHE_DIR"], ignore_errors=True)
 # Without it scikit-learn skips its check of array API inputs.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
@@ -75,6 +82,31 @@ def pytest_make_collect_report(collector):
     report = yield
     _refuse_skip(collector.config, report)
     return report
+
+
+# ---------------------------------------------------------------------- kernels
+
+# The kernels of the suite, of whichever process, are in one directory. Those that tests
+# of the cache and of single kernels compile are in directories of their own.
+MOST_KERNELS = 300
+
+
+def _n_kernels():
+    directory = os.environ["SKGRAD_CACHE_DIR"]
+    if not os.path.isdir(directory):
+        return 0
+    return sum(name.endswith(".kernel") for name in os.listdir(directory))
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"{_n_kernels()} kernels compiled")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    ordinary = "long" in session.config.getoption("markexpr")
+    if ordinary and _n_kernels() > MOST_KERNELS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 # ---------------------------------------------------------------------- isolation

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "skgrad"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LAYERS, SKLEARN_STAYS, _, BACKENDS_STAY = PROJECT["tool"]["importlinter"]["contracts"]
 
-HEAVY = {"sklearn", "numba", "cupy", "pandas", "matplotlib", "torch"}
+HEAVY = {"sklearn", "llvmlite", "numba", "cupy", "pandas", "matplotlib", "torch"}
 EAGER_BACKWARD = """
 import skgrad
 x = skgrad.tensor([1.0, 2.0], requires_grad=True)
@@ -164,4 +164,4 @@ def test_runtime_needs_only_four_packages():
         re.match(r"[\w-]+", requirement)[0]
         for requirement in PROJECT["project"]["dependencies"]
     }
-    assert needed == {"numpy", "scipy", "scikit-learn", "numba"}
+    assert needed == {"numpy", "scipy", "scikit-learn", "llvmlite", "threadpoolctl"}

@@ -4,6 +4,22 @@
 defines every operation. Nothing above this layer imports a concrete backend.
 """
 
-from skgrad.backend.base import Backend, backend_of, get_backend
+from skgrad.backend.base import (
+    Backend,
+    Binding,
+    KernelSpec,
+    Operand,
+    Output,
+    backend_of,
+    get_backend,
+)
 
-__all__ = ["Backend", "backend_of", "get_backend"]
+__all__ = [
+    "Backend",
+    "Binding",
+    "KernelSpec",
+    "Operand",
+    "Output",
+    "backend_of",
+    "get_backend",
+]

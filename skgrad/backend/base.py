@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -10,7 +11,15 @@ import numpy as np
 from skgrad.exceptions import DeviceError
 from skgrad.typing import Array, ArrayLike, DTypeLike
 
-__all__ = ["Backend", "backend_of", "get_backend"]
+__all__ = [
+    "Backend",
+    "Binding",
+    "KernelSpec",
+    "Operand",
+    "Output",
+    "backend_of",
+    "get_backend",
+]
 
 _MODULES = {"cpu": "skgrad.backend.reference"}
 
@@ -101,3 +110,126 @@ def backend_of(array: Array) -> Backend:
     if isinstance(array, (np.ndarray, np.generic)):
         return get_backend("cpu")
     raise DeviceError(f"No backend owns arrays of type {type(array).__name__}.")
+
+
+# --- kernels ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array a kernel reads or writes: a pointer and how it moves with the loops.
+
+    Parameters
+    ----------
+    dtype : str
+        Its NumPy dtype.
+    strides : str
+        One letter per loop, outermost first: ``"0"`` the pointer stays, ``"1"`` it
+        moves by one element, ``"s"`` by a number of elements given at each call.
+
+    Examples
+    --------
+    >>> from skgrad.backend import Operand
+    >>> Operand("float32", "s1").strides  # rows of a matrix, contiguous within a row
+    's1'
+    """
+
+    dtype: str
+    strides: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One scalar value of a kernel's body: ``value = expression(arguments)``.
+
+    Parameters
+    ----------
+    expression : str
+        A scalar expression in ``{0}, {1} ...``, with the names of the preambles.
+    arguments : tuple of int
+        Numbers of earlier values: the operands the kernel reads, in order, then the
+        bindings.
+    depth : int
+        How many loops, from the outermost, it is computed inside of.
+    dtype : str
+        Its NumPy dtype.
+
+    Examples
+    --------
+    >>> from skgrad.backend import Binding
+    >>> Binding("({0} * {1})", (0, 1), 1, "float64").depth
+    1
+    """
+
+    expression: str
+    arguments: tuple[int, ...]
+    depth: int
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a value goes: stored at each turn of its loops, or reduced over some.
+
+    Parameters
+    ----------
+    value : int
+        Number of the value, see :class:`Binding`.
+    operand : int
+        Number of the operand written, see :class:`KernelSpec`. One that is also read
+        is updated in place: its old elements are read before they are overwritten.
+    reduction : {"", "sum", "max", "prod"}, default=""
+        How elements are combined; NaN wins a max.
+    over : tuple of int, default=()
+        The loops reduced over; the operand has stride "0" in them.
+
+    Examples
+    --------
+    >>> from skgrad.backend import Output
+    >>> Output(3, 1, "sum", (0,)).over
+    (0,)
+    """
+
+    value: int
+    operand: int
+    reduction: str = ""
+    over: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSpec:
+    """Loops over a body of scalar values: all a backend needs to write a kernel.
+
+    Nothing in it is a size, an address or a number of the user's: a kernel serves every
+    batch size, width and rate.
+
+    Parameters
+    ----------
+    rank : int
+        Number of loops, outermost first.
+    operands : tuple of Operand
+        The arrays: the ``n_reads`` first are read and are the values 0, 1, ...; an
+        array that is written only comes after them. No two overlap, unless
+        neither is written.
+    n_reads : int
+        How many are read.
+    bindings : tuple of Binding
+        The values ``n_reads``, ``n_reads + 1``, ...
+    outputs : tuple of Output
+        What is stored or reduced.
+
+    Examples
+    --------
+    >>> from skgrad.backend import Binding, KernelSpec, Operand, Output
+    >>> vector = Operand("float64", "1")
+    >>> square = Binding("({0} * {0})", (0,), 1, "float64")
+    >>> spec = KernelSpec(1, (vector, vector), 1, (square,), (Output(1, 1),))
+    >>> spec.n_reads
+    1
+    """
+
+    rank: int
+    operands: tuple[Operand, ...]
+    n_reads: int
+    bindings: tuple[Binding, ...]
+    outputs: tuple[Output, ...]

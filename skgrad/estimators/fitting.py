@@ -153,7 +153,7 @@ class Fitting:
             return None
         if self.estimator.scoring == "loss":
             data, _ = self._data(self.held_out)
-            return minus_loss(self.objective, data, self.frame)
+            return minus_loss(self.objective, data, self.frame, self.max_iter)
         scorer = check_scoring(self.estimator, self.estimator.scoring)
         return partial(self._scored, scorer, self.held_out)
 

@@ -2,6 +2,7 @@
 
 from skgrad.executor.graph import Equation, Graph, Variable, verify
 from skgrad.executor.program import Program
+from skgrad.executor.steps import Rows, Same, Table
 from skgrad.executor.trace import trace
 from skgrad.executor.traced import EagerProgram, Traced
 
@@ -10,6 +11,9 @@ __all__ = [
     "Equation",
     "Graph",
     "Program",
+    "Rows",
+    "Same",
+    "Table",
     "Traced",
     "Variable",
     "trace",

@@ -113,7 +113,7 @@ class Equation:
     frame: Frame | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A traced function; see the module's docstring for the spec.
 

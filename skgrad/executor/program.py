@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from skgrad.backend.base import get_backend
 from skgrad.core.tree import TreeDef, tree_flatten, tree_unflatten
-from skgrad.exceptions import DTypeError, ShapeError
+from skgrad.exceptions import DTypeError, ParameterError, ShapeError
+from skgrad.executor.compiled import CompiledExecutor
+from skgrad.executor.explain import explained, listed
 from skgrad.executor.graph import Graph, Variable
+from skgrad.executor.reference import ReferenceExecutor
+from skgrad.executor.steps import StepInput
 from skgrad.typing import Array, Tree
 
-__all__ = ["Program"]
+__all__ = ["EXECUTORS", "Program"]
 
-Instruction = tuple[
-    Callable[..., Any], tuple[int, ...], tuple[int, ...], tuple[int, ...]
-]
+EXECUTORS: dict[str, type[CompiledExecutor] | type[ReferenceExecutor]] = {
+    "cpu": CompiledExecutor,
+    "reference": ReferenceExecutor,
+}
 
 
 class Program:
     """A traced function on arrays: immutable, shared, thread-safe.
-
-    The reference executor runs the graph's equations one by one on the NumPy backend
-    and drops each array after its last use.
 
     Parameters
     ----------
@@ -32,13 +32,20 @@ class Program:
         What to compute.
     in_treedef, out_treedef : TreeDef
         Structure of the arguments (a tuple) and of the result.
+    executor : {"reference", "cpu"}, default="reference"
+        What runs it: NumPy, one operation after the other, or compiled kernels.
 
     Attributes
     ----------
     graph : Graph
         The graph it runs.
     executor : str
-        ``"reference"``.
+        ``"reference"`` or ``"cpu"``.
+
+    Raises
+    ------
+    ParameterError
+        If there is no executor of that name.
 
     Examples
     --------
@@ -49,18 +56,73 @@ class Program:
     ('reference', [2.0, 2.0])
     """
 
-    executor = "reference"
-
-    def __init__(self, graph: Graph, in_treedef: TreeDef, out_treedef: TreeDef) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        in_treedef: TreeDef,
+        out_treedef: TreeDef,
+        executor: str = "reference",
+    ) -> None:
+        if executor not in EXECUTORS:
+            raise ParameterError(
+                f"There is no executor {executor!r}. Known: {sorted(EXECUTORS)}."
+            )
         self.graph = graph
         self.in_treedef = in_treedef
         self.out_treedef = out_treedef
-        self._slots = _numbered(graph)
-        self._instructions = _scheduled(graph, self._slots)
-        self._outputs = tuple(self._slots[v] for v in graph.outputs)
+        self._executor = EXECUTORS[executor](graph)
+
+    @property
+    def executor(self) -> str:
+        """What runs it."""
+        return self._executor.name
+
+    def on(self, executor: str) -> Program:
+        """Return the same program on another executor.
+
+        Parameters
+        ----------
+        executor : {"reference", "cpu"}
+            What is to run it.
+
+        Returns
+        -------
+        Program
+            This one if it runs there already.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.executor import trace
+        >>> trace(lambda x: x * 2.0, np.zeros(2)).on("cpu")(np.ones(2)).tolist()
+        [2.0, 2.0]
+        """
+        if executor == self.executor:
+            return self
+        return Program(self.graph, self.in_treedef, self.out_treedef, executor)
 
     def __str__(self) -> str:
+        if isinstance(self._executor, CompiledExecutor):
+            return listed(self._executor)
         return str(self.graph)
+
+    def explain(self) -> str:
+        """Return what was fused, what was not and why.
+
+        Returns
+        -------
+        str
+            For a person to read: instructions and what they stand for, memory, and the
+            number of instructions that run on the reference backend.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.executor import trace
+        >>> print(trace(lambda x: x * 2.0, np.zeros(2)).explain())
+        The reference executor runs 1 equation with NumPy, one by one; nothing is fused.
+        """
+        return explained(self._executor)
 
     def __call__(self, *args: Tree) -> Tree:
         """Return the function's value: a tree of arrays.
@@ -73,8 +135,8 @@ class Program:
         Returns
         -------
         tree of array
-            In the structure the traced function returned. An output that is an
-            argument, or a part of one, shares its memory.
+            In the structure the traced function returned. An output of the reference
+            executor that is an argument, or a part of one, shares its memory.
 
         Raises
         ------
@@ -104,47 +166,48 @@ class Program:
         list of array
             One per output variable; may share memory with inputs and constants.
         """
-        slots: list[Any] = [None] * len(self._slots)
-        slots[: len(arrays)] = arrays
-        for i, value in enumerate(self.graph.constants.values(), start=len(arrays)):
-            slots[i] = value
-        with np.errstate(all="ignore"):
-            for kernel, sources, targets, dead in self._instructions:
-                out = kernel(*[slots[i] for i in sources])
-                if len(targets) == 1 and not isinstance(out, tuple):
-                    slots[targets[0]] = out
-                else:
-                    for i, array in zip(targets, out, strict=True):
-                        slots[i] = array
-                for i in dead:
-                    slots[i] = None
-        return [np.asarray(slots[i]) for i in self._outputs]
+        return self._executor.run(arrays)
 
+    def steps(
+        self,
+        carry: Sequence[Array],
+        fixed: Sequence[Array],
+        varying: Sequence[StepInput],
+        rows: Array,
+    ) -> tuple[list[Array], list[Array]]:
+        """Run the program repeatedly, its first outputs fed back as first inputs.
 
-def _numbered(graph: Graph) -> dict[Variable, int]:
-    """Return a slot per variable: inputs, then constants, then the rest."""
-    slots: dict[Variable, int] = {}
-    for variable in (*graph.inputs, *graph.constants):
-        slots[variable] = len(slots)
-    for equation in graph.equations:
-        for variable in equation.outputs:
-            slots[variable] = len(slots)
-    return slots
+        Parameters
+        ----------
+        carry : sequence of array
+            The first inputs of the first step; not changed.
+        fixed : sequence of array
+            The inputs after them, the same at each step.
+        varying : sequence of Rows, Table or Same
+            The last inputs.
+        rows : array of int64 of shape (n_steps, n_rows)
+            The rows of each step, for inputs that are :class:`Rows`.
 
+        Returns
+        -------
+        carry : list of array
+            New arrays: the first outputs of the last step.
+        rest : list of array
+            The other outputs, each with a leading axis of steps.
 
-def _scheduled(graph: Graph, slots: dict[Variable, int]) -> list[Instruction]:
-    """Return the instructions, each with the slots that are dead after it."""
-    backend = get_backend("cpu")
-    alive = {slots[v] for v in graph.outputs}
-    instructions: list[Instruction] = []
-    for equation in reversed(graph.equations):
-        sources = tuple(slots[v] for v in equation.inputs)
-        targets = tuple(slots[v] for v in equation.outputs)
-        dead = tuple(i for i in {*sources, *targets} if i not in alive)
-        alive.update(dead)
-        kernel = equation.primitive.kernel(backend, equation.params)
-        instructions.append((kernel, sources, targets, dead))
-    return instructions[::-1]
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.executor import Table, trace
+        >>> program = trace(lambda total, x: (total + x, total), 0.0, 0.0)
+        >>> table = Table(np.array([1.0, 2.0, 3.0]))
+        >>> (total,), (before,) = program.steps(
+        ...     [np.zeros(())], [], [table], np.zeros((3, 0), dtype=np.int64)
+        ... )
+        >>> float(total), before.tolist()
+        (6.0, [0.0, 1.0, 3.0])
+        """
+        return self._executor.steps(carry, fixed, varying, rows)
 
 
 def _check(array: Array, variable: Variable, name: str) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 from skgrad.core.tree import TreeDef, tree_flatten, tree_leaves, tree_unflatten
 from skgrad.exceptions import TraceError
 from skgrad.executor.program import Program
+from skgrad.executor.steps import StepInput, repeated
 from skgrad.executor.trace import trace
+from skgrad.executor.work import chosen_executor
 from skgrad.tensor import tensor
 from skgrad.transforms import function_name
 from skgrad.typing import Array, Tree
@@ -57,6 +59,16 @@ class EagerProgram:
         args = tree_unflatten(self.in_treedef, [tensor(a) for a in arrays])
         return [np.array(tensor(leaf)) for leaf in tree_leaves(self.function(*args))]
 
+    def steps(
+        self,
+        carry: Sequence[Array],
+        fixed: Sequence[Array],
+        varying: Sequence[StepInput],
+        rows: Array,
+    ) -> tuple[list[Array], list[Array]]:
+        """Run a step for each row of `rows`; see :meth:`Program.steps`."""
+        return repeated(self.run, carry, fixed, varying, rows)
+
     def __call__(self, *args: Tree) -> Tree:
         """Return the function's value: a tree of new arrays."""
         leaves, _ = tree_flatten(args)
@@ -80,9 +92,14 @@ class Traced:
     fallback : bool, default=False
         Run the function eagerly, with a warning, where it cannot be traced because
         its Python control flow depends on values.
+    n_runs : float, default=0
+        How often the first program will be run, at most: decides what runs all of
+        them, NumPy if that takes no time or compiled kernels.
 
     Attributes
     ----------
+    executor : str or None
+        ``"reference"`` or ``"cpu"``; ``None`` before the first trace.
     n_traces : int
         How many programs were made.
 
@@ -95,9 +112,16 @@ class Traced:
     ([2.0, 2.0], [0.0, 0.0], 1)
     """
 
-    def __init__(self, function: Callable[..., Tree], fallback: bool = False) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Tree],
+        fallback: bool = False,
+        n_runs: float = 0,
+    ) -> None:
         self.function = function
         self.fallback = fallback
+        self.n_runs = n_runs
+        self.executor: str | None = None
         self._programs: dict[Signature, Program | EagerProgram] = {}
 
     @property
@@ -118,7 +142,10 @@ class Traced:
 
     def _made(self, treedef: TreeDef, arrays: list[Array]) -> Program | EagerProgram:
         try:
-            return trace(self.function, *tree_unflatten(treedef, arrays))
+            program = trace(self.function, *tree_unflatten(treedef, arrays))
+            if self.executor is None:
+                self.executor = chosen_executor(program.graph, self.n_runs)
+            return program.on(self.executor)
         except TraceError as error:
             if not self.fallback:
                 raise

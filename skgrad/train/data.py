@@ -76,23 +76,51 @@ class Data:
         array of int64
             Row numbers.
         """
+        for rows in self.epoch(batch_size, seed, epoch, shuffle):
+            yield from rows
+
+    def epoch(
+        self, batch_size: int, seed: int, epoch: int, shuffle: bool = True
+    ) -> list[Array]:
+        """Return the row numbers of an epoch, batches of one size together.
+
+        Parameters
+        ----------
+        batch_size, seed, epoch, shuffle
+            As in :meth:`batches`.
+
+        Returns
+        -------
+        list of array of int64 of shape (n_steps, n_rows)
+            The full batches, then the partial one if there is one.
+        """
         order = np.arange(self.n_samples)
         if shuffle and batch_size < self.n_samples:
             host_generator(seed, "shuffle", epoch).shuffle(order)
-        for start in range(0, self.n_samples, batch_size):
-            yield order[start : start + batch_size]
+        full = self.n_samples // batch_size * batch_size
+        parts = [order[:full].reshape(-1, batch_size), order[None, full:]]
+        return [rows for rows in parts if rows.size]
 
     def rows(self, index: Array | slice) -> Data:
         """Return some of the rows."""
         keys = None if self.keys is None else self.keys[index]
         return Data(self.X[index], self.y[index], self.w[index], keys)
 
+    @property
+    def block_size(self) -> int:
+        """Rows of a block."""
+        row_bytes = int(self.X.itemsize) * int(np.prod(self.X.shape[1:]))
+        return max(256, BLOCK_BYTES // max(1, row_bytes))
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_samples // self.block_size)
+
     def blocks(self) -> Iterator[Data]:
         """Yield all rows in order, in blocks that fit the cache, as views."""
-        row_bytes = max(1, self.X.itemsize * int(np.prod(self.X.shape[1:])))
-        size = max(256, BLOCK_BYTES // row_bytes)
-        for start in range(0, self.n_samples, size):
-            yield self.rows(slice(start, start + size))
+        for start in range(0, self.n_samples, self.block_size):
+            yield self.rows(slice(start, start + self.block_size))
 
 
 def row_keys(X: Array) -> Array:

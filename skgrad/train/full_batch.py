@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds
 
+from skgrad.backend.cpu.threads import blas_threads
 from skgrad.core.random import RandomScope, entered
+from skgrad.core.tree import tree_leaves, tree_map
 from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.executor import Traced
 from skgrad.losses import Loss, PiecewiseLinearLoss
@@ -20,7 +22,7 @@ from skgrad.train.data import Data
 from skgrad.train.objective import Frame, Objective, batch_of, mode
 from skgrad.train.stochastic import Epoch, Fit, TrainState
 from skgrad.train.stopping import StopReason
-from skgrad.typing import Array
+from skgrad.typing import Array, Tree
 
 __all__ = ["fit_full_batch"]
 
@@ -60,32 +62,77 @@ class Smoothed(Loss):
         return self.loss.optimal_constant(y, sample_weight)
 
 
+# What is summed over the rows, in the order of the programs' results.
+GRADIENT_SUMS = ("gradient", "loss", "weight")
+HESSIAN_SUMS = ("gradient", "hessian", "loss", "weight")
+
+
 class Evaluation:
     """The objective of all rows, its gradient and Hessian, from sums over blocks."""
 
-    def __init__(self, objective: Objective, data: Data, frame: Frame) -> None:
+    def __init__(
+        self, objective: Objective, data: Data, frame: Frame, max_iter: int = 1
+    ) -> None:
         self.objective = objective
         self.data = data
         self.curvature = Curvature(objective)
         self.hyper = objective.hyper(frame)
         self.buffers = objective.buffers()
         self.weight = float(np.sum(data.w, dtype=np.float64))
-        self.gradient = Traced(objective.sums_and_gradient, fallback=True)
-        self.hessian = Traced(self.curvature.sums, fallback=True)
+        # Few fits take more evaluations than this, whatever they are allowed.
+        n_runs = data.n_blocks * min(max_iter, 10)
+        self.gradient = Traced(
+            objective.sums_and_gradient, fallback=True, n_runs=n_runs
+        )
+        self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
+        self._programs: dict[tuple[bool, int], Any] = {}
+        self._last: tuple[Any, tuple[Any, ...]] = (None, ())
+
+    @property
+    def executor(self) -> str:
+        """What ran the evaluations."""
+        names = [p.executor for p in self._programs.values()]
+        return names[0] if names else "reference"
 
     def __call__(self, theta: Array, hessian: bool = False) -> tuple[Any, ...]:
-        """Return value and gradient, and the Hessian if asked."""
-        function = self.hessian if hessian else self.gradient
+        """Return value and gradient, and the Hessian if asked.
+
+        The last point is remembered: Newton's method starts where the scale of the
+        gradient was measured.
+        """
+        key = (theta.tobytes(), tree_map(float, self.hyper["loss"]))
+        if (
+            self._last is None
+            or self._last[0] != key
+            or len(self._last[1]) < 2 + hessian
+        ):
+            self._last = (key, self._finished(theta, self._sums(theta, hessian)))
+        return self._last[1][: 2 + hessian]
+
+    def _sums(self, theta: Array, hessian: bool) -> dict[str, Any]:
+        """Return the sums over all rows, block by block."""
         flat = theta.astype(self.objective.dtype)
-        totals: dict[str, Any] = {}
+        first = tree_leaves((flat, self.buffers, self.hyper))
+        names = HESSIAN_SUMS if hessian else GRADIENT_SUMS
+        totals: dict[str, Any] = dict.fromkeys(names, 0.0)
         with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
             for block in self.data.blocks():
-                sums = function(flat, self.buffers, self.hyper, batch_of(block))
-                for name, value in sums.items():
-                    totals[name] = totals.get(name, 0.0) + value
+                batch = batch_of(block)
+                program = self._program(flat, batch, hessian)
+                sums = program.run([*first, *tree_leaves(batch)])
+                for name, value in zip(names, sums, strict=True):
+                    totals[name] = totals[name] + value
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
-        return self._finished(theta, totals)
+        return totals
+
+    def _program(self, flat: Array, batch: Tree, hessian: bool) -> Any:
+        key = (hessian, len(batch["X"]))
+        if key not in self._programs:
+            function = self.hessian if hessian else self.gradient
+            program = function.program(flat, self.buffers, self.hyper, batch)
+            self._programs[key] = program
+        return self._programs[key]
 
     def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""
@@ -98,13 +145,15 @@ class Evaluation:
         hessian = self.curvature.assembled(totals["hessian"], self.weight, ridge)
         return value, gradient, hessian
 
-    def gradient_scale(self, theta: Array) -> float:
+    def gradient_scale(self, theta: Array, hessian: bool = False) -> float:
         """Return the size of the gradient far from the minimum.
 
         For a linear model far means without its coefficients, so that a fit started
         close to the minimum is held to the same tolerance as one started at zero.
         """
         far = theta * ~self.objective.mask if self.curvature.available else theta
+        if hessian and (far == theta).all():
+            self(far, hessian=True)  # it will be asked for there
         return float(np.abs(self(far)[1]).max(initial=0.0)) or 1.0
 
     @property
@@ -183,7 +232,8 @@ def fit_full_batch(
     (array([2., 1.]), 'CONVERGED')
     """
     fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, score, on_epoch)
-    return fit.run()
+    with blas_threads(objective.largest_product(data.block_size)):
+        return fit.run()
 
 
 class _FullBatch:
@@ -225,17 +275,21 @@ class _FullBatch:
         except KeyboardInterrupt:
             reason = StopReason.INTERRUPTED
         n_traces = sum(e.n_traces for e in self.evaluations)
-        return Fit(self._state(self.theta), reason, self.epochs, n_traces=n_traces)
+        executor = self.evaluations[-1].executor
+        state = self._state(self.theta)
+        return Fit(state, reason, self.epochs, n_traces=n_traces, executor=executor)
 
     def _until_stop(self) -> StopReason:
         evaluation = self._evaluation(self.objective)
-        scale = evaluation.gradient_scale(self.theta)
+        loss = self.objective.loss
+        kinked = isinstance(loss, PiecewiseLinearLoss)
+        newton = isinstance(self.optimizer, Newton) and not kinked
+        scale = evaluation.gradient_scale(self.theta, hessian=newton)
         at_start = evaluation(self.theta)[0]
         if not np.isfinite([scale, at_start]).all():
             raise _not_finite(0)
         tol = self.tol * scale
         widths: Sequence[float | None] = (None,)
-        loss = self.objective.loss
         if isinstance(loss, PiecewiseLinearLoss):
             widths = [(at_start or 1.0) * width for width in WIDTHS]
             smoothed = self.objective.with_loss(Smoothed(loss, at_start))
@@ -246,7 +300,9 @@ class _FullBatch:
         return reason
 
     def _evaluation(self, objective: Objective) -> Evaluation:
-        self.evaluations.append(Evaluation(objective, self.data, self.frame))
+        self.evaluations.append(
+            Evaluation(objective, self.data, self.frame, self.max_iter)
+        )
         return self.evaluations[-1]
 
     def _through(

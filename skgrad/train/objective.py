@@ -10,6 +10,7 @@ biases and scales have one). Every float in it is an input of the traced functio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,6 +147,10 @@ class Objective:
             self.l1_ratio,
             self.clip_norm,
         )
+
+    def largest_product(self, n_rows: int) -> float:
+        """Return the operations of the largest product with a weight matrix."""
+        return 2.0 * n_rows * max(math.prod(shape) for shape in self.shapes)
 
     # --- between module and flat vector -------------------------------------------
 

@@ -13,7 +13,7 @@ __all__ = ["minus_loss"]
 
 
 def minus_loss(
-    objective: Objective, data: Data, frame: Frame
+    objective: Objective, data: Data, frame: Frame, n_evaluations: int = 1
 ) -> Callable[[TrainState], float]:
     """Return a score: minus the weighted mean loss of some rows, without the penalty.
 
@@ -25,6 +25,8 @@ def minus_loss(
         The validation rows.
     frame : Frame
         The affine layers around the module.
+    n_evaluations : int, default=1
+        How often the score will be asked for, at most.
 
     Returns
     -------
@@ -44,7 +46,8 @@ def minus_loss(
     -1.0
     """
     hyper = objective.hyper(frame)
-    traced = Traced(objective.sums, fallback=True)
+    n_runs = data.n_blocks * n_evaluations
+    traced = Traced(objective.sums, fallback=True, n_runs=n_runs)
 
     def score(state: TrainState) -> float:
         loss = weight = 0.0

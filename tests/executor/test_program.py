@@ -9,6 +9,7 @@ import skgrad
 from skgrad import ops
 from skgrad.exceptions import DTypeError, ShapeError
 from skgrad.executor import trace
+from skgrad.executor.reference import ReferenceExecutor
 
 X = np.ones((2, 3))
 
@@ -75,6 +76,6 @@ def test_programs_are_thread_safe():
 
 def test_intermediate_arrays_are_dropped_after_their_last_use():
     chain = trace(lambda x: ops.exp(ops.sin(x * 2.0)), X)
-    dead = [slots for *_, slots in chain._instructions]
+    dead = [slots for *_, slots in ReferenceExecutor(chain.graph)._calls]
     # Each instruction drops its operands; the result stays.
     assert [len(slots) for slots in dead] == [2, 1, 1]

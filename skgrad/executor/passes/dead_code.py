@@ -1,10 +1,10 @@
-"""Passes: graph to graph, each named, each checked by the spec before and after."""
+"""What no output depends on."""
 
 from dataclasses import replace
 
 from skgrad.executor.graph import Graph
 
-__all__ = ["PASSES", "remove_dead_code"]
+__all__ = ["remove_dead_code"]
 
 
 def remove_dead_code(graph: Graph) -> Graph:
@@ -33,12 +33,8 @@ def remove_dead_code(graph: Graph) -> Graph:
     needed = set(graph.outputs)
     kept = []
     for equation in reversed(graph.equations):
-        if needed.intersection(equation.outputs):
+        if not needed.isdisjoint(equation.outputs):
             kept.append(equation)
             needed.update(equation.inputs)
     constants = {v: value for v, value in graph.constants.items() if v in needed}
     return replace(graph, equations=tuple(reversed(kept)), constants=constants)
-
-
-PASSES = (remove_dead_code,)
-"""Every pass, in the order in which they run."""

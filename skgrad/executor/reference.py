@@ -1,0 +1,100 @@
+"""The reference executor: a graph's equations one by one on the NumPy backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skgrad.backend.base import get_backend
+from skgrad.executor.fuse import FUSED
+from skgrad.executor.graph import Equation, Graph, Variable
+from skgrad.executor.steps import StepInput, repeated
+from skgrad.typing import Array
+
+__all__ = ["ReferenceExecutor"]
+
+Call = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+class ReferenceExecutor:
+    """Runs a graph with NumPy and drops each array after its last use.
+
+    Parameters
+    ----------
+    graph : Graph
+        What to compute; fused equations run their body.
+
+    Attributes
+    ----------
+    name : str
+        ``"reference"``.
+    """
+
+    name = "reference"
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._slots = _numbered(graph)
+        self._calls = _scheduled(graph, self._slots)
+        self._outputs = tuple(self._slots[v] for v in graph.outputs)
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the outputs for inputs that are not checked."""
+        slots: list[Any] = [None] * len(self._slots)
+        slots[: len(arrays)] = arrays
+        for i, value in enumerate(self.graph.constants.values(), start=len(arrays)):
+            slots[i] = value
+        with np.errstate(all="ignore"):
+            for kernel, sources, targets, dead in self._calls:
+                out = kernel(*[slots[i] for i in sources])
+                if len(targets) == 1 and not isinstance(out, tuple):
+                    slots[targets[0]] = out
+                else:
+                    for i, array in zip(targets, out, strict=True):
+                        slots[i] = array
+                for i in dead:
+                    slots[i] = None
+        return [np.asarray(slots[i]) for i in self._outputs]
+
+    def steps(
+        self,
+        carry: Sequence[Array],
+        fixed: Sequence[Array],
+        varying: Sequence[StepInput],
+        rows: Array,
+    ) -> tuple[list[Array], list[Array]]:
+        """Run a step for each row of `rows`; see :meth:`Program.steps`."""
+        return repeated(self.run, carry, fixed, varying, rows)
+
+
+def _numbered(graph: Graph) -> dict[Variable, int]:
+    """Return a slot per variable: inputs, then constants, then the rest."""
+    slots: dict[Variable, int] = {}
+    for variable in (*graph.inputs, *graph.constants):
+        slots[variable] = len(slots)
+    for equation in graph.equations:
+        for variable in equation.outputs:
+            slots[variable] = len(slots)
+    return slots
+
+
+def _scheduled(graph: Graph, slots: dict[Variable, int]) -> list[Call]:
+    """Return the calls, each with the slots that are dead after it."""
+    alive = {slots[v] for v in graph.outputs}
+    calls: list[Call] = []
+    for equation in reversed(graph.equations):
+        sources = tuple(slots[v] for v in equation.inputs)
+        targets = tuple(slots[v] for v in equation.outputs)
+        dead = tuple(i for i in {*sources, *targets} if i not in alive)
+        alive.update(dead)
+        calls.append((_function(equation), sources, targets, dead))
+    return calls[::-1]
+
+
+def _function(equation: Equation) -> Callable[..., Any]:
+    if equation.primitive is FUSED:
+        body = ReferenceExecutor(equation.params["body"])
+        return lambda *xs: tuple(body.run(xs))
+    return equation.primitive.kernel(get_backend("cpu"), equation.params)
