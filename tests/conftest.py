@@ -141,6 +141,12 @@ def no_leaked_state():
         pytest.fail(f"the test changed {' and '.join(leaked)}", pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def every_graph_is_verified(monkeypatch):
+    """Check the spec before and after every pass."""
+    monkeypatch.setattr("skgrad.executor.graph.CHECKED", True)
+
+
 @pytest.fixture
 def rng():
     """Return a random generator with the same seed in every test."""

@@ -65,7 +65,7 @@ class _Body:
         self.body = body
         self.space = self._space()
         self.slots: dict[Slot, int] = {}
-        self.values: dict[Variable, Any] = {}
+        self.values: dict[Variable, tuple[str, Any]] = {}
         self.pending: list[tuple[str, tuple[Any, ...], int, str]] = []
 
     def _space(self) -> Shape:
@@ -143,7 +143,7 @@ class _Body:
             return {}
         return found
 
-    def _argument(self, variable: Variable, shape: Shape) -> Any:
+    def _argument(self, variable: Variable, shape: Shape) -> tuple[str, int]:
         value = self.values.get(variable)
         if value is not None and value[0] == "binding":
             return value
@@ -158,7 +158,7 @@ class _Body:
     ) -> Kernel:
         n_reads = len(self.slots)
 
-        def number(value: Any) -> int:
+        def number(value: tuple[str, int]) -> int:
             kind, i = value
             return i if kind == "slot" else n_reads + i
 

@@ -8,7 +8,7 @@ the table is one addition per operand, running it takes no Python and no allocat
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from skgrad.executor.fuse import fuse
-from skgrad.executor.graph import Graph, Variable, verify
+from skgrad.executor.graph import Graph, Variable, checked
 from skgrad.executor.instruction import Instruction, Kernel, Slot
 from skgrad.executor.lower import Lowered, lower
 from skgrad.executor.passes import COMPILED_PASSES
@@ -110,8 +110,8 @@ class CompiledExecutor:
 
     def __init__(self, graph: Graph) -> None:
         for transform in COMPILED_PASSES:
-            graph = verify(transform(graph))
-        self.graph = verify(fuse(graph))
+            graph = checked(transform(graph))
+        self.graph = checked(fuse(graph))
         self.backend: Any = importlib.import_module("skgrad.backend.cpu.backend")
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -137,6 +137,12 @@ class CompiledExecutor:
         kinds = tuple(_KINDS[type(v)] for v in varying)
         plan = self.plan(len(carry), kinds)
         return plan.steps(carry, fixed, varying, rows)
+
+    def sums(
+        self, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+    ) -> list[Array]:
+        """Add up the outputs over blocks; see :meth:`Program.sums`."""
+        return self.plan().sums(fixed, blocks)
 
 
 class Plan:
@@ -284,6 +290,24 @@ class Plan:
         self._idle.append(memory)
         return outputs
 
+    def sums(
+        self, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+    ) -> list[Array]:
+        """Return the outputs added up over blocks."""
+        memory = self._memory()
+        outputs = [np.empty(v.shape, dtype=v.dtype) for v in self.graph.outputs]
+        totals = [np.zeros_like(array) for array in outputs]
+        memory.hold("input", [np.ascontiguousarray(a) for a in fixed])
+        memory.hold("output", outputs)
+        for block in blocks:
+            rows = [np.ascontiguousarray(a) for a in block]
+            memory.hold("input", rows, skip=len(fixed))
+            memory.execute(0, 1)
+            for total, array in zip(totals, outputs, strict=True):
+                np.add(total, array, out=total)
+        self._idle.append(memory)
+        return totals
+
     def steps(
         self,
         carry: Sequence[Array],
@@ -343,12 +367,13 @@ class _Memory:
         self.hold("scratch", [_aligned(plan.arena_bytes)])
         self.hold("status", [self.status])
 
-    def hold(self, kind: str, arrays: Sequence[Array]) -> None:
-        """Use arrays as the memories of a kind."""
-        first = self.plan._first[kind]
+    def hold(self, kind: str, arrays: Sequence[Array], skip: int = 0) -> None:
+        """Use arrays as the memories of a kind, from the number `skip` on."""
+        first = self.plan._first[kind] + skip
         for i, array in enumerate(arrays, start=first):
             self.arrays[i] = array
-            self.bases[i] = array.ctypes.data
+            # Half the time of array.ctypes.data, which makes an object for the address.
+            self.bases[i] = array.__array_interface__["data"][0]
 
     def execute(self, first_step: int, n_steps: int) -> None:
         """Run the code for some steps."""

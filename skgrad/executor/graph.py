@@ -175,6 +175,16 @@ def _lines(graph: Graph) -> Iterator[str]:
     yield f"  return {', '.join(map(name, graph.outputs))}"
 
 
+# Whether traces and passes are verified; the tests switch it on. It takes as long as
+# all passes together.
+CHECKED = False
+
+
+def checked(graph: Graph) -> Graph:
+    """Return a graph, verified where that is switched on."""
+    return verify(graph) if CHECKED else graph
+
+
 def verify(graph: Graph) -> Graph:
     """Check a graph against the spec.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from skgrad.executor.explain import explained, listed
 from skgrad.executor.graph import Graph, Variable
 from skgrad.executor.reference import ReferenceExecutor
 from skgrad.executor.steps import StepInput
+from skgrad.executor.work import reference_seconds
 from skgrad.typing import Array, Tree
 
 __all__ = ["EXECUTORS", "Program"]
@@ -76,6 +78,11 @@ class Program:
     def executor(self) -> str:
         """What runs it."""
         return self._executor.name
+
+    @cached_property
+    def reference_seconds(self) -> float:
+        """Estimated seconds of one run on the reference executor, from shapes alone."""
+        return reference_seconds(self.graph)
 
     def on(self, executor: str) -> Program:
         """Return the same program on another executor.
@@ -208,6 +215,34 @@ class Program:
         (6.0, [0.0, 1.0, 3.0])
         """
         return self._executor.steps(carry, fixed, varying, rows)
+
+    def sums(
+        self, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+    ) -> list[Array]:
+        """Run the program on blocks of rows and add up its outputs.
+
+        Parameters
+        ----------
+        fixed : sequence of array
+            The first inputs, the same for all blocks.
+        blocks : iterable of sequence of array
+            The last inputs, at least once; of the traced shapes.
+
+        Returns
+        -------
+        list of array
+            One per output: its sum over the blocks, in their order.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.executor import trace
+        >>> program = trace(lambda w, x: (w * x).sum(), 2.0, np.ones(3))
+        >>> blocks = ([np.full(3, k)] for k in (1.0, 2.0))
+        >>> [float(total) for total in program.sums([np.array(2.0)], blocks)]
+        [18.0]
+        """
+        return self._executor.sums(fixed, blocks)
 
 
 def _check(array: Array, variable: Variable, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from skgrad.backend.base import get_backend
 from skgrad.executor.fuse import FUSED
 from skgrad.executor.graph import Equation, Graph, Variable
-from skgrad.executor.steps import StepInput, repeated
+from skgrad.executor.steps import StepInput, repeated, summed
 from skgrad.typing import Array
 
 __all__ = ["ReferenceExecutor"]
@@ -67,6 +67,12 @@ class ReferenceExecutor:
     ) -> tuple[list[Array], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         return repeated(self.run, carry, fixed, varying, rows)
+
+    def sums(
+        self, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+    ) -> list[Array]:
+        """Add up the outputs over blocks; see :meth:`Program.sums`."""
+        return summed(self.run, fixed, blocks)
 
 
 def _numbered(graph: Graph) -> dict[Variable, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from skgrad.typing import Array
 
-__all__ = ["Rows", "Same", "StepInput", "Table", "repeated"]
+__all__ = ["Rows", "Same", "StepInput", "Table", "repeated", "summed"]
 
 
 @dataclass(frozen=True)
@@ -122,3 +122,31 @@ def repeated(
         state = out[: len(carry)]
         rest.append(out[len(carry) :])
     return state, [np.stack(column) for column in zip(*rest, strict=True)]
+
+
+def summed(
+    run: Callable[[Sequence[Array]], list[Array]],
+    fixed: Sequence[Array],
+    blocks: Iterable[Sequence[Array]],
+) -> list[Array]:
+    """Add up what a function returns for each block of rows, in Python.
+
+    Parameters
+    ----------
+    run : callable
+        Takes ``[*fixed, *block]``.
+    fixed : sequence of array
+        What all blocks share.
+    blocks : iterable of sequence of array
+        At least one.
+
+    Returns
+    -------
+    list of array
+        The sums, in the order of the blocks.
+    """
+    totals: list[Array] = []
+    for block in blocks:
+        out = run([*fixed, *block])
+        totals = [t + o for t, o in zip(totals, out, strict=True)] if totals else out
+    return totals

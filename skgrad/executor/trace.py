@@ -18,7 +18,7 @@ from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
 from skgrad.core.value import Value
 from skgrad.exceptions import GradientError, TraceError
-from skgrad.executor.graph import Equation, Frame, Graph, Variable, verify
+from skgrad.executor.graph import Equation, Frame, Graph, Variable, checked
 from skgrad.executor.passes import PASSES
 from skgrad.executor.program import Program
 from skgrad.ops.promotion import as_value
@@ -139,9 +139,9 @@ def trace(function: Callable[..., Tree], *args: Tree) -> Program:
         outputs,
         function_name(function),
     )
-    verify(graph)
+    checked(graph)
     for transform in PASSES:
-        graph = verify(transform(graph))
+        graph = checked(transform(graph))
     return Program(graph, treedef, out_treedef)
 
 

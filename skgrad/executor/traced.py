@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from skgrad.core.tree import TreeDef, tree_flatten, tree_leaves, tree_unflatten
 from skgrad.exceptions import TraceError
 from skgrad.executor.program import Program
-from skgrad.executor.steps import StepInput, repeated
+from skgrad.executor.steps import StepInput, repeated, summed
 from skgrad.executor.trace import trace
 from skgrad.executor.work import chosen_executor
 from skgrad.tensor import tensor
@@ -68,6 +68,12 @@ class EagerProgram:
     ) -> tuple[list[Array], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         return repeated(self.run, carry, fixed, varying, rows)
+
+    def sums(
+        self, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+    ) -> list[Array]:
+        """Add up the outputs over blocks; see :meth:`Program.sums`."""
+        return summed(self.run, fixed, blocks)
 
     def __call__(self, *args: Tree) -> Tree:
         """Return the function's value: a tree of new arrays."""

@@ -57,7 +57,9 @@ class Curvature:
         """Return Σ wᵢ lossᵢ, Σ wᵢ, the gradient and the blocks of the Hessian."""
         objective = self.objective
         output, _ = objective.output(theta, buffers, hyper, batch["X"])
-        Z = self._design(hyper, batch["X"])
+        frame = hyper["frame"]
+        X = ops.subtract(batch["X"], frame["x_mean"])
+        Z = ops.multiply(X, frame["x_inverse_scale"])
 
         def total(out: Any) -> Any:
             values = objective.values(out, hyper, batch["y"])
@@ -65,27 +67,16 @@ class Curvature:
 
         gradient, pullback = vjp(grad(total), output)
         slopes = self._columns(gradient)
+        leaves = [ops.matmul(ops.swapaxes(slopes, 0, 1), Z), ops.sum(slopes, 0)]
         return {
             "loss": total(output),
             "weight": ops.sum(batch["w"]),
-            "gradient": self._flat(ops.matmul(ops.swapaxes(slopes, 0, 1), Z)),
+            "gradient": ops.pack(leaves[: len(objective.shapes)]),
             "hessian": self._blocks(pullback, output.shape, Z),
         }
 
-    def _design(self, hyper: Tree, X: Any) -> Any:
-        frame = hyper["frame"]
-        Z = ops.multiply(ops.subtract(X, frame["x_mean"]), frame["x_inverse_scale"])
-        if len(self.objective.shapes) == 1:
-            return Z
-        return ops.concatenate([Z, np.ones((X.shape[0], 1), dtype=X.dtype)], axis=1)
-
     def _columns(self, x: Any) -> Any:
         return ops.expand_dims(x, -1) if x.ndim == 1 else x
-
-    def _flat(self, rows: Any) -> Any:
-        """Return (k, q) rows in the order of the flat vector: weights, then biases."""
-        p = self.objective.shapes[0][1]
-        return ops.pack([rows[:, :p], rows[:, p:]])
 
     def _blocks(self, pullback: Any, shape: Shape, Z: Any) -> Any:
         """Return the blocks side by side, (q, m q).
@@ -104,11 +95,21 @@ class Curvature:
         return ops.concatenate(rows, axis=1)
 
     def _row(self, d: Any, Z: Any) -> Any:
-        """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, from one product."""
-        n, q = Z.shape
+        """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, from one product.
+
+        The column of ones of the intercept is never made: its products are sums.
+        """
+        (n, p), m = Z.shape, d.shape[1]
         scaled = ops.multiply(ops.expand_dims(d, 2), ops.expand_dims(Z, 1))
-        side_by_side = ops.reshape(scaled, (n, d.shape[1] * q))
-        return ops.matmul(ops.swapaxes(Z, 0, 1), side_by_side)
+        wide = ops.reshape(scaled, (n, m * p))
+        inner = ops.reshape(ops.matmul(ops.swapaxes(Z, 0, 1), wide), (p, m, p))
+        if len(self.objective.shapes) == 1:
+            return ops.reshape(inner, (p, m * p))
+        sides, corner = ops.sum(scaled, 0), ops.sum(d, 0)  # (m, p) and (m,)
+        column = ops.expand_dims(ops.swapaxes(sides, 0, 1), 2)
+        last = ops.concatenate([sides, ops.expand_dims(corner, 1)], axis=1)
+        blocks = [ops.concatenate([inner, column], axis=2), ops.expand_dims(last, 0)]
+        return ops.reshape(ops.concatenate(blocks, axis=0), (p + 1, m * (p + 1)))
 
     def assembled(
         self, blocks: Array, weight: float = 1.0, ridge: Array | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ __all__ = ["Data", "row_keys"]
 
 # Rows of a block of a full-batch evaluation take about so many bytes: a block and what
 # is computed from it stay in the cache.
-BLOCK_BYTES = 2**21
+BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class Data:
     y: Array
     w: Array
     keys: Array | None = None
+
+    def __len__(self) -> int:
+        return self.n_samples
 
     @property
     def n_samples(self) -> int:
@@ -107,20 +110,32 @@ class Data:
         return Data(self.X[index], self.y[index], self.w[index], keys)
 
     @property
-    def block_size(self) -> int:
-        """Rows of a block."""
-        row_bytes = int(self.X.itemsize) * int(np.prod(self.X.shape[1:]))
-        return max(256, BLOCK_BYTES // max(1, row_bytes))
-
-    @property
     def n_blocks(self) -> int:
         """Number of blocks."""
-        return -(-self.n_samples // self.block_size)
+        row_bytes = int(self.X.itemsize) * int(np.prod(self.X.shape[1:]))
+        most = max(256, BLOCK_BYTES // max(1, row_bytes))
+        return -(-self.n_samples // most)
+
+    @property
+    def block_size(self) -> int:
+        """Rows of a block, the same for all."""
+        return -(-self.n_samples // self.n_blocks)
 
     def blocks(self) -> Iterator[Data]:
-        """Yield all rows in order, in blocks that fit the cache, as views."""
-        for start in range(0, self.n_samples, self.block_size):
-            yield self.rows(slice(start, start + self.block_size))
+        """Yield all rows in order, in blocks of one size that fit the cache, as views.
+
+        Where the size does not divide the number of rows, the last block begins with
+        rows of the block before, their weights set to zero.
+        """
+        size = self.block_size
+        for start in range(0, self.n_samples - size + 1, size):
+            yield self.rows(slice(start, start + size))
+        rest = self.n_samples % size
+        if rest:
+            last = self.rows(slice(self.n_samples - size, None))
+            w = last.w.copy()
+            w[: size - rest] = 0
+            yield replace(last, w=w)
 
 
 def row_keys(X: Array) -> Array:

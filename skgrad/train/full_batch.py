@@ -85,7 +85,7 @@ class Evaluation:
             objective.sums_and_gradient, fallback=True, n_runs=n_runs
         )
         self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
-        self._programs: dict[tuple[bool, int], Any] = {}
+        self._programs: dict[bool, Any] = {}
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
 
     @property
@@ -112,27 +112,23 @@ class Evaluation:
     def _sums(self, theta: Array, hessian: bool) -> dict[str, Any]:
         """Return the sums over all rows, block by block."""
         flat = theta.astype(self.objective.dtype)
-        first = tree_leaves((flat, self.buffers, self.hyper))
+        fixed = tree_leaves((flat, self.buffers, self.hyper))
         names = HESSIAN_SUMS if hessian else GRADIENT_SUMS
-        totals: dict[str, Any] = dict.fromkeys(names, 0.0)
         with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
-            for block in self.data.blocks():
-                batch = batch_of(block)
-                program = self._program(flat, batch, hessian)
-                sums = program.run([*first, *tree_leaves(batch)])
-                for name, value in zip(names, sums, strict=True):
-                    totals[name] = totals[name] + value
+            program = self._program(flat, hessian)
+            blocks = (tree_leaves(batch_of(block)) for block in self.data.blocks())
+            sums = program.sums(fixed, blocks)
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
-        return totals
+        return dict(zip(names, sums, strict=True))
 
-    def _program(self, flat: Array, batch: Tree, hessian: bool) -> Any:
-        key = (hessian, len(batch["X"]))
-        if key not in self._programs:
+    def _program(self, flat: Array, hessian: bool) -> Any:
+        if hessian not in self._programs:
             function = self.hessian if hessian else self.gradient
+            batch = batch_of(next(self.data.blocks()))
             program = function.program(flat, self.buffers, self.hyper, batch)
-            self._programs[key] = program
-        return self._programs[key]
+            self._programs[hessian] = program
+        return self._programs[hessian]
 
     def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""

@@ -21,7 +21,6 @@ from skgrad.core.tree import (
 from skgrad.exceptions import DivergenceError, GraphError
 from skgrad.executor import Rows, Same, Table, Traced
 from skgrad.executor.steps import StepInput
-from skgrad.executor.work import reference_seconds
 from skgrad.optim import Optimizer, Schedule
 from skgrad.tensor import tensor
 from skgrad.train.data import Data
@@ -267,7 +266,7 @@ def _parts(rows: Array, program: Any) -> list[Array]:
     """Cut steps into parts of about 0.1 s of work."""
     if program.executor != "cpu":
         return [rows]
-    seconds = reference_seconds(program.graph) / SPEEDUP
+    seconds = program.reference_seconds / SPEEDUP
     size = max(1, int(RETURN_SECONDS / seconds))
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 

@@ -42,12 +42,31 @@ def test_rows_takes_everything_along():
 
 
 def test_blocks_are_views_of_all_rows_in_order():
-    data = make_data(100_000, 20)
+    data = make_data(99_999, 20)
     blocks = list(data.blocks())
-    assert len(blocks) > 1
+    assert len(blocks) == data.n_blocks > 1
+    assert {len(block) for block in blocks} == {data.block_size}
     assert all(np.shares_memory(block.X, data.X) for block in blocks)
-    np.testing.assert_array_equal(np.concatenate([b.X for b in blocks]), data.X)
-    np.testing.assert_array_equal(np.concatenate([b.keys for b in blocks]), data.keys)
+    # The last block reaches back to be as large as the others, with weights of zero.
+    again = len(blocks) * data.block_size - len(data)
+    assert again > 0
+    assert not blocks[-1].w[:again].any()
+    parts = [(b.X, b.keys, b.w) for b in blocks[:-1]]
+    last = blocks[-1].rows(slice(again, None))
+    X, keys, w = map(
+        np.concatenate, zip(*parts, (last.X, last.keys, last.w), strict=True)
+    )
+    np.testing.assert_array_equal(X, data.X)
+    np.testing.assert_array_equal(keys, data.keys)
+    np.testing.assert_array_equal(w, data.w)
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (256, 256), (257, 129), (1000, 250)])
+def test_few_rows_are_one_block_and_none_is_small(monkeypatch, n, size):
+    monkeypatch.setattr("skgrad.train.data.BLOCK_BYTES", 1)  # 256 rows, the least
+    data = make_data(n, 2)
+    assert data.block_size == size
+    assert sum(int((b.w != 0).sum()) for b in data.blocks()) == n
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int16])

@@ -202,7 +202,7 @@ def argmax(dtype: str) -> str:
             top = _at(b, x, b.add(start, b.mul(known, inner)), dtype)
             wins = value > top
             if np.dtype(dtype).kind == "f":
-                wins = wins | ((value != value) & (top == top))  # noqa: PLR0124 - NaN
+                wins = wins | ((value != value) & (top == top))
             b.store(b.select(wins.value, k, known), best)
         b.store(b.load(best, typ=I64), element(b, out, b.add(b.mul(o, inner), i), I64))
     return f.text()

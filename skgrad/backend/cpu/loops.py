@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import llvmlite.ir as ir
-import numpy as np
 
 from skgrad.backend.cpu.scalar import Scalar, llvm_type
 
