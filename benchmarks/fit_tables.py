@@ -18,7 +18,7 @@ COLOURS = {
     "torch.compile": "#66CCEE",
     "JAX": "#228833",
 }
-
+LOOPS = [name for name in COLOURS if name not in ("skgrad", "scikit-learn")]
 
 MLP_NOTE = """\
 20,000 x 20, the last partial batch included, one core and one thread each, median of
@@ -37,10 +37,10 @@ A library's time over skgrad's (above 1 skgrad is faster): geometric mean over t
 """
 
 COST_NOTE = """\
-What the seconds per epoch leave out. First: the first epoch (fit) of a new process or
-shape beyond a later one, in seconds, so compilation; skgrad's kernels serve all sizes,
-what they cost in a fresh process stands below. Beyond: what a warm fit costs beyond its
-epochs, ms; a difference of two fits, so noise may make it negative.
+What the seconds per epoch leave out. First: the first epoch of a new shape beyond a
+later one, in seconds, so compilation; what skgrad's costs in a fresh process stands
+below, as its kernels serve all sizes. Beyond: what a warm fit costs beyond its epochs,
+ms; a difference of two fits, so noise may make it negative.
 """
 
 PROCESS_NOTE = """\
@@ -182,12 +182,12 @@ def mean_lines(section):
 
 def cost_lines(section):
     yield COST_NOTE
-    head = ["hidden, batch, dtype", *(f"first: {k}" for k in COLOURS)]
+    head = ["hidden, batch, dtype", *(f"first: {k}" for k in LOOPS)]
     head += ["beyond: skgrad", "beyond: scikit-learn"]
     rows = []
     for row in section["rows"]:
         libraries = row["libraries"]
-        firsts = [number(libraries[k].get("first_s"), 2) for k in COLOURS]
+        firsts = [number(libraries[k].get("first_s"), 2) for k in LOOPS]
         beyond = [libraries[k].get("beyond_s") for k in ("skgrad", "scikit-learn")]
         rows.append([name_of(row), *firsts, *(milliseconds(b) for b in beyond)])
     yield from table(head, rows)

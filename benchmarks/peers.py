@@ -259,7 +259,7 @@ class Estimator:
 
     def prepare(self, task):
         self.task, self.executors = task, set()
-        first = seconds(self.fit, 1)
+        self.fit(1)
         later = min(seconds(self.fit, 1), seconds(self.fit, 2) / 2)
         count = max(2, min(50, round(SAMPLE_SECONDS / later)))
         # Few epochs of little work do not compile: go on to as many as do, at most to
@@ -270,7 +270,7 @@ class Estimator:
             self.fit(self.long)
             if self.executors <= {"cpu"}:
                 break
-        return {"first_s": first - later, "losses": self.curve(CHECKED_EPOCHS)}
+        return {"losses": self.curve(CHECKED_EPOCHS)}
 
     def curve(self, epochs):
         return list(map(float, self.fit(epochs).loss_curve_))

@@ -283,7 +283,7 @@ class Plan:
         """Return the outputs for inputs of the traced shapes and dtypes."""
         memory = self._memory()
         inputs = [np.ascontiguousarray(a) for a in arrays]
-        outputs = [np.empty(v.shape, dtype=v.dtype) for v in self.graph.outputs]
+        outputs = list(map(_empty, self.graph.outputs))
         memory.hold("input", inputs)
         memory.hold("output", outputs)
         memory.execute(0, 1)
@@ -295,7 +295,7 @@ class Plan:
     ) -> list[Array]:
         """Return the outputs added up over blocks."""
         memory = self._memory()
-        outputs = [np.empty(v.shape, dtype=v.dtype) for v in self.graph.outputs]
+        outputs = memory.outputs
         totals = [np.zeros_like(array) for array in outputs]
         memory.hold("input", [np.ascontiguousarray(a) for a in fixed])
         memory.hold("output", outputs)
@@ -320,28 +320,21 @@ class Plan:
         state = [np.array(a, order="C") for a in carry]
         n_steps = len(rows)
         inputs = [*state, *(np.ascontiguousarray(a) for a in fixed)]
-        for v, given in zip(self.graph.inputs[len(inputs) :], varying, strict=True):
-            inputs.append(_step_memory(v, given))
-        outputs = [np.empty(v.shape, dtype=v.dtype) for v in self.graph.outputs]
+        for own, given in zip(memory.fetched, varying, strict=True):
+            whole = isinstance(given, Same)
+            inputs.append(np.ascontiguousarray(given.value) if whole else own)
         results = [
             np.empty((n_steps, *v.shape), dtype=v.dtype)
             for v in self.graph.outputs[self.n_carry :]
         ]
         memory.hold("input", inputs)
-        memory.hold("output", outputs)
+        memory.hold("output", memory.outputs)
         memory.hold("rows", [np.ascontiguousarray(rows, dtype=np.int64)])
         memory.hold("source", [_source(v) for v in varying])
-        memory.hold("result", [*[np.empty(1)] * self.n_carry, *results])
+        memory.hold("result", results, skip=self.n_carry)
         memory.execute(0, n_steps)
         self._idle.append(memory)
         return state, results
-
-
-def _step_memory(variable: Variable, varying: StepInput) -> Array:
-    """Return the memory an input is read from: of its own if it is fetched."""
-    if isinstance(varying, Same):
-        return np.ascontiguousarray(varying.value)
-    return np.empty(variable.shape, dtype=variable.dtype)
 
 
 def _source(varying: StepInput) -> Array:
@@ -363,6 +356,10 @@ class _Memory:
         self.pointers = np.zeros(max(1, len(memories)), dtype=np.int64)
         self.records = plan.code.records(self.pointers)
         self.status = np.zeros(1, dtype=np.int64)
+        graph = plan.graph
+        first = len(graph.inputs) - len(plan.varying)
+        self.fetched = list(map(_empty, graph.inputs[first:]))
+        self.outputs = list(map(_empty, graph.outputs))
         self.hold("constant", [plan.lowered.constants])
         self.hold("scratch", [_aligned(plan.arena_bytes)])
         self.hold("status", [self.status])
@@ -371,6 +368,8 @@ class _Memory:
         """Use arrays as the memories of a kind, from the number `skip` on."""
         first = self.plan._first[kind] + skip
         for i, array in enumerate(arrays, start=first):
+            if self.arrays.get(i) is array:
+                continue
             self.arrays[i] = array
             # Half the time of array.ctypes.data, which makes an object for the address.
             self.bases[i] = array.__array_interface__["data"][0]
@@ -412,6 +411,10 @@ class _Memory:
         if 0 in view.shape:
             return np.empty(view.shape, dtype=view.dtype)
         return np.ndarray(view.shape, view.dtype, flat, where.offset, strides)
+
+
+def _empty(variable: Variable) -> Array:
+    return np.empty(variable.shape, dtype=variable.dtype)
 
 
 def _aligned(n_bytes: int) -> Array:
