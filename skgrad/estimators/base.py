@@ -76,6 +76,10 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             return np.dtype(self.dtype)
         return [np.float64, np.float32]
 
+    def _parameter_dtype(self, rows: Rows) -> Any:
+        """Return the dtype of the computation: that of the rows."""
+        return rows.X.dtype
+
     # --- fitting ------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -256,14 +260,14 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         if proceed:
             return copy.deepcopy(self.module_)
         encoded, n_outputs = self._encode(rows.y)
-        with random_seed(seed), nn.default_dtype(rows.X.dtype):
+        with random_seed(seed), nn.default_dtype(self._parameter_dtype(rows)):
             module = self._make_module(rows.X.shape[1], n_outputs)
         if not isinstance(module, nn.Module):
             raise ParameterError(
                 "The 'module' parameter must return a skgrad.nn.Module. Got "
                 f"{type(module).__name__} instead."
             )
-        module = module.to(dtype=rows.X.dtype)
+        module = module.to(dtype=self._parameter_dtype(rows))
         self._start(module, rows, encoded, loss)
         return module
 

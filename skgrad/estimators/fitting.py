@@ -90,12 +90,13 @@ class Fitting:
 
     def _data(self, rows: Rows) -> tuple[Data, int | None]:
         encoded, n_outputs = self.estimator._encode(rows.y)
+        dtype = self.estimator._parameter_dtype(rows)
         if encoded.dtype.kind == "f":
             # Targets of an identity link are standardised with the frame.
             shift = self.frame.y_shift - self.frame.offset
             encoded = (encoded - shift) / self.frame.y_scale
-            encoded = encoded.astype(rows.X.dtype)
-        weights = (rows.w / rows.w.mean()).astype(rows.X.dtype)
+            encoded = encoded.astype(dtype)
+        weights = (rows.w / rows.w.mean()).astype(dtype)
         return Data(rows.X, encoded, weights), n_outputs
 
     def run(self, state: TrainState | None) -> Fit:

@@ -43,8 +43,9 @@ COUPLED_PARAMETERS = 256
 class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     """Base of the linear models: one Linear layer, computed in float64."""
 
-    def _compute_dtype(self):
-        return np.float64
+    def _parameter_dtype(self, rows: Rows):
+        # Rows of float32 stay as they are: each block is converted as it is read.
+        return np.dtype(np.float64)
 
     def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Linear:
         module = nn.Linear(n_features, n_outputs or 1, bias=self.fit_intercept)

@@ -20,11 +20,12 @@ def weighted_mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
     weights, and a column that is constant up to rounding gets the scale 1.
     """
     total = w.sum()
-    mean = w @ x / total
-    first, second = np.zeros_like(mean), np.zeros_like(mean)
     size = max(1, BLOCK_BYTES // max(1, x.itemsize * int(np.prod(x.shape[1:]))))
-    for start in range(0, len(x), size):
-        rows = slice(start, start + size)
+    blocks = [slice(start, start + size) for start in range(0, len(x), size)]
+    mean = sum(w[rows] @ x[rows].astype(np.float64, copy=False) for rows in blocks)
+    mean = np.asarray(mean / total)
+    first, second = np.zeros_like(mean), np.zeros_like(mean)
+    for rows in blocks:
         centred = x[rows] - mean
         first += w[rows] @ centred
         centred *= centred

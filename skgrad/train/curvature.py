@@ -57,9 +57,7 @@ class Curvature:
         """Return Σ wᵢ lossᵢ, Σ wᵢ, the gradient and the blocks of the Hessian."""
         objective = self.objective
         output, _ = objective.output(theta, buffers, hyper, batch["X"])
-        frame = hyper["frame"]
-        X = ops.subtract(batch["X"], frame["x_mean"])
-        Z = ops.multiply(X, frame["x_inverse_scale"])
+        Z = objective.scaled(hyper, batch["X"])
 
         def total(out: Any) -> Any:
             values = objective.values(out, hyper, batch["y"])

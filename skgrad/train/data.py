@@ -24,7 +24,7 @@ class Data:
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        Inputs, in the dtype of the computation; may be memory-mapped.
+        Inputs, float32 or float64; may be memory-mapped.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
         Targets as the loss sees them.
     w : array of shape (n_samples,)

@@ -200,12 +200,15 @@ class Objective:
         """Return the module's output, of the target's shape, and the new buffers."""
         fitted = zip(self.names, ops.unpack(theta, self.shapes), strict=True)
         params = {**dict(fitted), **hyper["frozen"]}
-        frame = hyper["frame"]
-        inputs = ops.multiply(
-            ops.subtract(X, frame["x_mean"]), frame["x_inverse_scale"]
-        )
+        inputs = self.scaled(hyper, X)
         out, buffers = functional_call(self.module, params, buffers, inputs)
         return self._shaped(out, X.shape[0]), buffers
+
+    def scaled(self, hyper: Tree, X: Any) -> Any:
+        """Return what the module sees of rows, in the dtype of the parameters."""
+        frame = hyper["frame"]
+        centred = ops.subtract(ops.astype(X, self.dtype), frame["x_mean"])
+        return ops.multiply(centred, frame["x_inverse_scale"])
 
     def _shaped(self, out: Any, n_rows: int) -> Any:
         """Return the output as (n,) for a vector target; refuse other shapes."""

@@ -1,12 +1,14 @@
 """The linear models against scikit-learn's, SciPy's optima and certified values."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from estimators.models import fourth_power
 from scipy import optimize
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import (
     ElasticNet,
@@ -524,3 +526,28 @@ def test_integer_weights_equal_repeated_rows_and_zero_ones_absent_rows(rng, mode
     if not isinstance(model, GradientLinearClassifier):
         scaled_up = model.fit(X, y, 1e3 * w).coef_
         assert_relatively_close(scaled_up, weighted, 1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_are_read_from_a_file_as_they_are(rng, tmp_path, dtype):
+    n, p = 40_000, 20
+    path = tmp_path / "X"
+    X = rng.normal(size=(n, p)).astype(dtype)
+    X.tofile(path)
+    mapped = np.memmap(path, dtype=dtype, mode="r", shape=(n, p))
+    y = X[:, 0] - 2 * X[:, 1] + rng.normal(size=n)
+    labels = y > 0
+    for model, target in (
+        (GradientLinearRegressor(alpha=0.1), y),
+        (GradientLinearClassifier(alpha=0.1), labels),
+    ):
+        expected = clone(model).fit(X.astype("float64"), target).coef_
+        tracemalloc.start()
+        model.fit(mapped, target)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert model.coef_.dtype == np.float64
+        np.testing.assert_allclose(model.coef_, expected, rtol=1e-9, atol=1e-12)
+        # Targets, weights and a block of rows; a copy of X alone would be 160 bytes a
+        # row in float64.
+        assert peak < 150 * n
