@@ -321,8 +321,8 @@ class Plan:
         n_steps = len(rows)
         inputs = [*state, *(np.ascontiguousarray(a) for a in fixed)]
         for own, given in zip(memory.fetched, varying, strict=True):
-            whole = isinstance(given, Same)
-            inputs.append(np.ascontiguousarray(given.value) if whole else own)
+            same = np.ascontiguousarray(given.value) if isinstance(given, Same) else own
+            inputs.append(same)
         results = [
             np.empty((n_steps, *v.shape), dtype=v.dtype)
             for v in self.graph.outputs[self.n_carry :]

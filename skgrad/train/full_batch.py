@@ -22,7 +22,7 @@ from skgrad.train.data import Data
 from skgrad.train.objective import Frame, Objective, batch_of, mode
 from skgrad.train.stochastic import Epoch, Fit, TrainState
 from skgrad.train.stopping import StopReason
-from skgrad.typing import Array, Tree
+from skgrad.typing import Array
 
 __all__ = ["fit_full_batch"]
 

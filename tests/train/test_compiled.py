@@ -1,12 +1,6 @@
 """Compiled steps compute what Python and NumPy compute, and nothing but that."""
 
 import inspect
-import os
-import re
-import subprocess
-import sys
-import threading
-import tracemalloc
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,25 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from estimators.models import asymmetric
-from train.problems import LOSS_ROWS, make_frame, make_network, make_problem
+from train.problems import LOSS_ROWS, make_network, make_problem
 
 import skgrad
 from skgrad import nn
-from skgrad.backend.cpu import backend, cache, driver, engine, gemm, library, printer
+from skgrad.backend.cpu import backend, driver
 from skgrad.core import tree_leaves, tree_map
 from skgrad.core.random import STREAMS
 from skgrad.executor import EagerProgram, Rows, Table, Traced
 from skgrad.losses import FunctionLoss, LogLoss, SquaredError
 from skgrad.optim import LBFGS, OPTIMIZERS, Adam, Constant, Newton
 from skgrad.train import (
-    Data,
     Objective,
     Settings,
     fit_full_batch,
     fit_stochastic,
     initial_state,
     mode,
-    row_keys,
 )
 
 ROOT = Path(__file__).parents[2]

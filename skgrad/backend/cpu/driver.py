@@ -8,6 +8,7 @@ interpreter is released for the whole run.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -72,7 +73,7 @@ done:
 
 
 @cache
-def _loop() -> ctypes._CFuncPtr:
+def _loop() -> Callable[[int, int, int, int], None]:
     return _SIGNATURE(function("driver", source))
 
 

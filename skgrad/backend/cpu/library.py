@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias
 
 import llvmlite.ir as ir
 import numpy as np
@@ -20,7 +21,7 @@ from skgrad.backend.cpu.scalar import Scalar, constant, llvm_type
 
 __all__ = ["LIBRARY", "blas_pointer"]
 
-Builder = ir.IRBuilder
+Builder: TypeAlias = ir.IRBuilder
 _WORD = ir.IntType(32)
 _BYTE = ir.IntType(8)
 
@@ -160,7 +161,7 @@ def scatter_add(dtype: str, index_dtype: str) -> str:
 
 
 def cumsum(dtype: str) -> str:
-    """Running sums: pointers (x, out), sizes (outer, n, inner, reverse)."""
+    """Add up as it goes: pointers (x, out), sizes (outer, n, inner, reverse)."""
     f = Function(2, 4)
     b, (x, out) = f.builder, f.pointers
     outer, n, inner, reverse = f.sizes
@@ -185,15 +186,15 @@ def cumsum(dtype: str) -> str:
 
 
 def argmax(dtype: str) -> str:
-    """Position of the first maximum: pointers (x, out), sizes (outer, n, inner).
+    """Find the first maximum: pointers (x, out), sizes (outer, n, inner).
 
     The first NaN is the maximum, as in NumPy.
     """
     f = Function(2, 3)
     b, (x, out) = f.builder, f.pointers
     outer, n, inner = f.sizes
+    best = b.alloca(I64)
     with loop(b, outer) as o, loop(b, inner) as i:
-        best = b.alloca(I64)
         b.store(integer(0), best)
         start = b.add(b.mul(b.mul(o, n), inner), i)
         with loop(b, n) as k:
@@ -212,7 +213,7 @@ def argmax(dtype: str) -> str:
 
 
 def random_bits() -> str:
-    """24 random bits per element: pointers (key, step, rows, out).
+    """Draw 24 random bits per element: pointers (key, step, rows, out).
 
     Sizes (n_rows, size, draw); as the reference backend, bit by bit.
     """
@@ -250,7 +251,7 @@ def _words(
 
 
 def blas_gemm(dtype: str) -> str:
-    """Matrix products by BLAS: pointers (A, B, C, function).
+    """Multiply matrices by BLAS: pointers (A, B, C, function).
 
     ``C = op(A) op(B)`` for row-major matrices, `batch` times. Sizes (m, n, k, lda, ldb,
     ldc, transposed A, transposed B, batch, strides of A, B and C in elements). The

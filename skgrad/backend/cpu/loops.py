@@ -195,9 +195,7 @@ def store(builder: ir.IRBuilder, value: Scalar, pointer: ir.Value) -> None:
 
 
 @contextmanager
-def loop(
-    builder: ir.IRBuilder, extent: ir.Value, hints: tuple[str, ...] = ()
-) -> Iterator[ir.Value]:
+def loop(builder: ir.IRBuilder, extent: ir.Value) -> Iterator[ir.Value]:
     """Run the instructions appended in a ``with`` block for index = 0, 1, ...
 
     Parameters
@@ -233,13 +231,5 @@ def loop(
     following = builder.add(index, integer(1), flags=("nuw", "nsw"))
     index.add_incoming(following, builder.block)
     again = builder.icmp_signed("<", following, extent)
-    branch = builder.cbranch(again, body, after)
-    if hints:
-        branch.set_metadata("llvm.loop", Hints(builder.module, hints))
+    builder.cbranch(again, body, after)
     builder.position_at_end(after)
-
-class Hints:
-    def __init__(self, module, hints):
-        self.hints = hints
-    def get_reference(self):
-        return "distinct !{" + ", ".join(self.hints) + "}"

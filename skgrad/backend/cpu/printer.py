@@ -61,7 +61,6 @@ class _Printer:
         self.pointers = self.function.pointers
         self.values: dict[int, Scalar] = {}
         self.innermost = max((sink.depth for sink in self.sinks), default=0)
-        self.hints: tuple[str, ...] = ()
         self.accumulators = {
             sink: self.builder.alloca(llvm_type(spec.operands[sink.operand].dtype))
             for sink in self.sinks
@@ -92,15 +91,12 @@ class _Printer:
             if sink.end == depth < sink.depth:
                 self._write(sink, self._accumulated(sink))
 
-
     @contextmanager
     def _turn(self, level: int) -> Iterator[None]:
         """Run a block for each index of a loop, with the pointers moved along."""
         outside = self.pointers
-        with loop(self.builder, self.extents[level], self.hints) as index:
-            self.pointers = [
-                self._moved(i, level, index) for i in range(len(outside))
-            ]
+        with loop(self.builder, self.extents[level]) as index:
+            self.pointers = [self._moved(i, level, index) for i in range(len(outside))]
             yield
         self.pointers = outside
 

@@ -1,0 +1,265 @@
+"""Compiled kernels against kernels run one turn at a time in Python."""
+
+import re
+
+import numpy as np
+import pytest
+from backend.cpu import interpreter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skgrad.backend.base import Binding, KernelSpec, Operand, Output
+from skgrad.backend.cpu import engine, printer
+from skgrad.backend.cpu.backend import kernel
+from skgrad.backend.cpu.driver import run
+
+
+def call(spec, arrays, extents):
+    """Run the compiled kernel on arrays with one axis per loop."""
+    pointers = np.array([a.ctypes.data for a in arrays], dtype=np.int64)
+    strides = [
+        array.strides[k] // array.itemsize
+        for array, operand in zip(arrays, spec.operands, strict=True)
+        for k, letter in enumerate(operand.strides)
+        if letter == "s"
+    ]
+    sizes = np.array([*extents, *strides, 0], dtype=np.int64)
+    record = [kernel(spec), pointers.ctypes.data, sizes.ctypes.data]
+    run(np.array([record]), 0, 1, 0, 1)
+
+
+def check(spec, arrays, extents, rtol=1e-12):
+    """Compare a kernel with the interpreter; return the arrays it wrote."""
+    expected = [a.copy(order="K") for a in arrays]
+    interpreter.run(spec, expected, extents)
+    call(spec, arrays, extents)
+    for found, value in zip(arrays, expected, strict=True):
+        np.testing.assert_allclose(found, value, rtol=rtol, atol=rtol)
+    return arrays
+
+
+def floats(rng, *shape, dtype="float64"):
+    return rng.normal(size=shape).astype(dtype)
+
+
+def test_strides_of_every_class(rng):
+    spec = KernelSpec(
+        2,
+        (
+            Operand("float64", "s1"),
+            Operand("float64", "01"),
+            Operand("float64", "s0"),
+            Operand("float64", "ss"),
+        ),
+        3,
+        (Binding("(({0} * {1}) - {2})", (0, 1, 2), 2, "float64"),),
+        (Output(3, 3),),
+    )
+    target = np.zeros((14, 10))[::-2, ::-2]
+    arrays = [floats(rng, 7, 5), floats(rng, 1, 5), floats(rng, 7, 2)[:, :1], target]
+    check(spec, arrays, (7, 5))
+    assert (target != 0).all()
+    assert not target.base[::2].any()  # what lies between is left alone
+
+
+def test_a_scalar_is_computed_once_and_bools_are_bytes(rng):
+    spec = KernelSpec(
+        1,
+        (
+            Operand("float32", "1"),
+            Operand("float32", "0"),
+            Operand("bool", "1"),
+            Operand("bool", "1"),
+            Operand("float32", "1"),
+        ),
+        3,
+        (
+            Binding("exp({0})", (1,), 0, "float32"),
+            Binding("logical_and(greater({0}, {1}), {2})", (0, 3, 2), 1, "bool"),
+            Binding("where({0}, {1}, zero)", (4, 0), 1, "float32"),
+        ),
+        (Output(4, 3), Output(5, 4)),
+    )
+    x = floats(rng, 37, dtype="float32") + 1
+    flags = rng.integers(0, 2, size=37).astype(bool)
+    scale = np.array([0.1], dtype="float32")
+    arrays = [x, scale, flags, np.zeros(37, bool), np.zeros_like(x)]
+    check(spec, arrays, (37,), rtol=1e-6)
+
+
+@pytest.mark.parametrize("over", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+@pytest.mark.parametrize("reduction", ["sum", "max", "prod"])
+def test_reductions_over_any_loops(over, reduction, rng):
+    letters = "".join("0" if k in over else "s" for k in range(3))
+    spec = KernelSpec(
+        3,
+        (Operand("float64", "ss1"), Operand("float64", letters)),
+        1,
+        (),
+        (Output(0, 1, reduction, over),),
+    )
+    for extents in ((3, 4, 5), (2, 1, 19), (3, 0, 2), (0, 2, 2), (2, 2, 0)):
+        shape = [1 if k in over else n for k, n in enumerate(extents)]
+        arrays = [floats(rng, *extents), np.full(shape, np.nan)]
+        check(spec, arrays, extents)
+
+
+def test_not_a_number_wins_a_maximum(rng):
+    spec = KernelSpec(
+        1,
+        (Operand("float32", "1"), Operand("float32", "0")),
+        1,
+        (),
+        (Output(0, 1, "max", (0,)),),
+    )
+    x = floats(rng, 100, dtype="float32")
+    x[63] = np.nan
+    out = np.zeros(1, "float32")
+    call(spec, [x, out], (100,))
+    assert np.isnan(out[0])
+
+
+ADAM = KernelSpec(
+    1,
+    (Operand("float32", "1"),) * 4 + (Operand("float32", "0"),),
+    5,
+    (
+        Binding("(({0} * {1}) + ({2} * (one - {1})))", (1, 4, 3), 1, "float32"),
+        Binding("(({0} * {1}) + (({2} * {2}) * half))", (2, 4, 3), 1, "float32"),
+        Binding("({0} - ({1} / (sqrt({2}) + {3})))", (0, 5, 6, 4), 1, "float32"),
+    ),
+    (Output(7, 0), Output(5, 1), Output(6, 2)),
+)
+
+
+def test_updates_in_place(rng):
+    arrays = [abs(floats(rng, 1001, dtype="float32")) for _ in range(4)]
+    check(ADAM, [*arrays, np.array([0.9], "float32")], (1001,), rtol=1e-5)
+
+
+VECTORISED = {
+    "elementwise": KernelSpec(
+        1,
+        (Operand("float32", "1"),) * 3,
+        2,
+        (Binding("({0} * tanh({1}))", (0, 1), 1, "float32"),),
+        (Output(2, 2),),
+    ),
+    "bias and mask": KernelSpec(
+        2,
+        (
+            *(Operand("float32", "s1"), Operand("float32", "01")),
+            *(Operand("bool", "s1"), Operand("float32", "s1")),
+        ),
+        2,
+        (
+            Binding("({0} + {1})", (0, 1), 2, "float32"),
+            Binding("less_equal({0}, zero)", (2,), 2, "bool"),
+            Binding("where({0}, zero, {1})", (3, 2), 2, "float32"),
+        ),
+        (Output(3, 2), Output(4, 3)),
+    ),
+    "sum of each row": KernelSpec(
+        2,
+        (Operand("float32", "s1"), Operand("float32", "10")),
+        1,
+        (),
+        (Output(0, 1, "sum", (1,)),),
+    ),
+    "sum of each column": KernelSpec(
+        2,
+        (Operand("float32", "s1"), Operand("float32", "01")),
+        1,
+        (),
+        (Output(0, 1, "sum", (0,)),),
+    ),
+    "maximum": KernelSpec(
+        1,
+        (Operand("float32", "1"), Operand("float32", "0")),
+        1,
+        (),
+        (Output(0, 1, "max", (0,)),),
+    ),
+    "adam": ADAM,
+}
+
+
+@pytest.mark.parametrize("name", VECTORISED)
+def test_kernels_are_vectorised_single_precision_and_call_nothing(name):
+    text = str(engine.optimized(printer.source(VECTORISED[name])))
+    assert re.search(r"<\d+ x float>", text)
+    words = set(re.findall(r"\w+", text))
+    assert not words & {"double", "fast", "nnan", "ninf", "malloc", "alloca"}
+    called = re.findall(r"call [^@]*@([\w.]+)", text)
+    assert all(function.startswith("llvm.") for function in called), called
+
+
+def test_nothing_in_a_kernel_is_a_size():
+    assert printer.source(ADAM) == printer.source(ADAM)
+    assert not re.search(r"\b(1001|71000)\b", printer.source(ADAM))
+
+
+# --- random kernels -------------------------------------------------------------------
+
+UNARY = ("({0} * {0})", "(-{0})", "absolute({0})", "maximum({0}, half)")
+BINARY = ("({0} + {1})", "({0} - {1})", "where(less({0}, {1}), {0}, {1})")
+
+
+@st.composite
+def kernels(draw):
+    """Return a specification, its arrays and extents."""
+    rank = draw(st.integers(0, 3))
+    extents = tuple(draw(st.sampled_from([0, 1, 2, 3, 9])) for _ in range(rank))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    operands, arrays = [], []
+
+    def operand(moves):
+        shape = [n if m else 1 for n, m in zip(extents, moves, strict=True)]
+        gap = draw(st.sampled_from([1, 1, 2]))
+        array = rng.normal(size=[*shape[:-1], *[n * gap for n in shape[-1:]]])
+        array = array.astype(dtype)
+        array = array[..., ::gap] if rank else array
+        contiguous = rank > 0 and gap == 1
+        letters = ["s" if m else "0" for m in moves]
+        if contiguous and moves[-1]:
+            letters[-1] = "1"
+        operands.append(Operand(dtype, "".join(letters)))
+        arrays.append(array)
+        return len(operands) - 1
+
+    n_reads = draw(st.integers(1, 3))
+    for _ in range(n_reads):
+        operand([draw(st.booleans()) for _ in range(rank)])
+    bindings = []
+    for _ in range(draw(st.integers(1, 4))):
+        count = n_reads + len(bindings)
+        text = draw(st.sampled_from(UNARY + BINARY))
+        arguments = tuple(
+            draw(st.integers(0, count - 1)) for _ in range(1 + (text in BINARY))
+        )
+        bindings.append(Binding(text, arguments, rank, dtype))
+    outputs = []
+    for _ in range(draw(st.integers(1, 3))):
+        value = n_reads + draw(st.integers(0, len(bindings) - 1))
+        over = tuple(k for k in range(rank) if draw(st.booleans()))
+        name = draw(st.sampled_from(["sum", "max"])) if over else ""
+        target = operand([k not in over for k in range(rank)])
+        outputs.append(Output(value, target, name, over))
+    spec = KernelSpec(rank, tuple(operands), n_reads, tuple(bindings), tuple(outputs))
+    return spec, arrays, extents
+
+
+@given(kernels())
+@settings(max_examples=25)
+def test_random_kernels(drawn):
+    spec, arrays, extents = drawn
+    check(spec, arrays, extents, rtol=1e-4 if arrays[0].itemsize == 4 else 1e-11)
+
+
+@pytest.mark.long
+@given(kernels())
+@settings(max_examples=500)
+def test_many_random_kernels(drawn):
+    spec, arrays, extents = drawn
+    check(spec, arrays, extents, rtol=1e-4 if arrays[0].itemsize == 4 else 1e-11)
