@@ -54,7 +54,7 @@ QUICK_CONFIGS = [((64,), 256, "float32"), ((256, 256), 1024, "float32")]
 # float64 six digits agree. torch.compile's Adam keeps its bias corrections in float32:
 # 2e-6. scikit-learn takes the rows in an order of its own, and orders alone moved the
 # loss of the second epoch there by 25 percent, so only its first is held to something.
-TOLERANCES = {"float32": (1e-3, 0.1), "float64": (1e-5, 1e-5)}
+TOLERANCES = {"float32": (2e-3, 0.1), "float64": (1e-5, 1e-5)}
 OWN_ORDER = (0.05, math.inf)
 
 

@@ -41,11 +41,20 @@ def compiled(function, *args, rtol=None, reference=0):
 # --- every primitive ------------------------------------------------------------------
 
 
+# Two dozen at a time, fused into one kernel: each alone would be one to compile.
+NAMES = sorted(ELEMENTWISE)
+TOGETHER = [NAMES[i : i + 24] for i in range(0, len(NAMES), 24)]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ELEMENTWISE)
-def test_elementwise_primitives(name, dtype, rng):
-    case = ELEMENTWISE[name]
-    compiled(case.call, *case.args(rng, (3, 7), dtype))
+@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: f"{names[0]}-{names[-1]}")
+def test_elementwise_primitives(names, dtype, rng):
+    cases = [ELEMENTWISE[name] for name in names]
+
+    def together(args):
+        return [case.call(*xs) for case, xs in zip(cases, args, strict=True)]
+
+    compiled(together, [case.args(rng, (3, 7), dtype) for case in cases])
 
 
 # What has no instruction of its own and runs on the reference backend.
@@ -128,7 +137,7 @@ def test_gradients_and_curvature():
 
 
 @given(random_graphs.steps, random_graphs.points)
-@settings(max_examples=25)
+@settings(max_examples=2)  # a kernel or two to compile for each; many are in the next
 def test_random_graphs(graph, point):
     def value(*xs):
         return random_graphs.grown("skgrad", graph, xs)
