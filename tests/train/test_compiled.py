@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from estimators.models import asymmetric
-from train.problems import LOSS_ROWS, make_frame, make_network, make_problem
+from train.problems import LOSS_ROWS, make_frame, make_problem
 
 import skgrad
 from skgrad import nn
