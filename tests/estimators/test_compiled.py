@@ -328,15 +328,16 @@ def test_a_grid_compiles_for_its_first_candidate_only(monkeypatch, rng):
 LONG = """
 import numpy as np
 from skgrad import MLPRegressor
+from skgrad.losses import Quantile
 
-def loss(y, f):
-    print("tracing")
-    return 0.5 * (y - f) ** 2
+class Loud(Quantile):
+    def pointwise(self, *args, **kwargs):
+        print("tracing")
+        return super().pointwise(*args, **kwargs)
 
-X = np.random.default_rng(0).normal(size=(2_000_000, 1))
-model = MLPRegressor(
-    hidden_layer_sizes=(512, 512), batch_size=128, loss=loss, max_iter=10, tol=None
-)
+X = np.random.default_rng(0).normal(size=(2_000_000, 2))
+params = {"hidden_layer_sizes": (512, 512), "batch_size": 128, "alpha": 1e-3}
+model = MLPRegressor(loss=Loud(), max_iter=10, tol=None, **params)
 model.fit(X, X[:, 0])
 print("executor", model.fit_report_["executor"])
 print("kept", np.isfinite(model.predict(X[:5])).all())

@@ -136,7 +136,16 @@ def test_optimizers(name):
 EVERYTHING = {"alpha": 0.0173, "l1_ratio": 0.31, "clip_norm": 0.29, "dropout": 0.21}
 
 
-@pytest.mark.parametrize("settings", [{"alpha": 0.0173}, EVERYTHING], ids="+".join)
+SETTINGS = [
+    {"alpha": 0.0173},
+    {"alpha": 0.0173, "l1_ratio": 0.31},
+    {"clip_norm": 0.29},
+    {"dropout": 0.21},
+    EVERYTHING,
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids="+".join)
 def test_penalty_clipping_and_masks(settings):
     assert_parity(Problem(*make_problem(**settings)))
 
@@ -288,8 +297,7 @@ def test_parts_of_an_epoch_change_no_bit(monkeypatch):
         "squared_error",
         "log_loss",
         "quantile",
-        # A dozen kernels for the blocks of its Hessian.
-        pytest.param("log_loss-multinomial", marks=pytest.mark.long),
+        "log_loss-multinomial",
     ],
 )
 def test_full_batch_fits(monkeypatch, loss, optimizer):

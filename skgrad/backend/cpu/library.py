@@ -15,7 +15,16 @@ from typing import TypeAlias
 import llvmlite.ir as ir
 import numpy as np
 
-from skgrad.backend.cpu.loops import I64, Function, element, integer, load, loop, store
+from skgrad.backend.cpu.loops import (
+    I64,
+    Function,
+    element,
+    in_memory,
+    integer,
+    load,
+    loop,
+    store,
+)
 from skgrad.backend.cpu.mathematics import philox_4x32
 from skgrad.backend.cpu.scalar import Scalar, constant, llvm_type
 
@@ -27,15 +36,11 @@ _BYTE = ir.IntType(8)
 
 
 def _at(b: Builder, pointer: ir.Value, index: ir.Value, dtype: str) -> Scalar:
-    return load(b, element(b, pointer, index, _memory(dtype)), dtype)
+    return load(b, element(b, pointer, index, in_memory(dtype)), dtype)
 
 
 def _put(b: Builder, value: Scalar, pointer: ir.Value, index: ir.Value) -> None:
-    store(b, value, element(b, pointer, index, _memory(value.dtype)))
-
-
-def _memory(dtype: str) -> ir.Type:
-    return _BYTE if dtype == "bool" else llvm_type(dtype)
+    store(b, value, element(b, pointer, index, in_memory(value.dtype)))
 
 
 # --- moving bytes -----------------------------------------------------------------

@@ -16,15 +16,20 @@ import llvmlite.ir as ir
 
 from skgrad.backend.cpu.scalar import Scalar, llvm_type
 
-__all__ = ["I64", "Function", "element", "integer", "load", "loop", "store"]
+__all__ = [
+    "I64",
+    "Function",
+    "element",
+    "in_memory",
+    "integer",
+    "load",
+    "loop",
+    "store",
+]
 
 I64 = ir.IntType(64)
 _POINTER = ir.PointerType()
 _BYTE = ir.IntType(8)
-
-# Of index arithmetic: extents and offsets are below 2⁶³. Without it LLVM would have
-# to consider that an index wraps around, and could not vectorise.
-_NO_WRAP = ("nsw",)
 
 
 def integer(value: int) -> ir.Constant:
@@ -100,10 +105,6 @@ class Function:
         """Return the module, the body completed."""
         self.builder.ret_void()
         return str(self.builder.module)
-
-    def scalar(self, value: ir.Value, dtype: str) -> Scalar:
-        """Return a value to compute with."""
-        return Scalar(self.builder, value, dtype)
 
 
 def _unpack(shell: ir.Function, body: ir.Function, n_pointers: int) -> None:

@@ -28,11 +28,9 @@ def _turn(spec, arrays, kernels, turn, extents):
         return tuple(i if n != 1 else 0 for i, n in zip(turn, array.shape, strict=True))
 
     values = [arrays[i][at(arrays[i])] for i in range(spec.n_reads)]
-    depths = [len(s.strides.rstrip("0")) for s in spec.operands[: spec.n_reads]]
     for kernel, binding in zip(kernels, spec.bindings, strict=True):
         out = kernel(*[values[k] for k in binding.arguments])
         values.append(np.asarray(out).astype(binding.dtype)[()])
-        depths.append(binding.depth)
     for output in spec.outputs:
         array, value = arrays[output.operand], values[output.value]
         if output.reduction:

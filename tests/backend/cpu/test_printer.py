@@ -142,6 +142,17 @@ def test_updates_in_place(rng):
     check(ADAM, [*arrays, np.array([0.9], "float32")], (1001,), rtol=1e-5)
 
 
+def test_arrays_change_places(rng):
+    """The old element is read, wherever it is read, before any is written."""
+    both = (Operand("float64", "1"),) * 2
+    spec = KernelSpec(1, both, 2, (), (Output(1, 0), Output(0, 1)))
+    x, y = floats(rng, 37), floats(rng, 37)
+    old = x.copy(), y.copy()
+    call(spec, [x, y], (37,))
+    np.testing.assert_array_equal(x, old[1])
+    np.testing.assert_array_equal(y, old[0])
+
+
 VECTORISED = {
     "elementwise": KernelSpec(
         1,
