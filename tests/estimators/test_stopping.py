@@ -84,8 +84,11 @@ def test_ctrl_c_in_partial_fit_ends_the_loop_of_the_user():
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+# In the background a shell lets processes ignore the signal; a user's does not.
 SCRIPT = """
+import signal
 import numpy as np
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from skgrad import MLPRegressor
 X = np.random.default_rng(0).normal(size=(2000, 5))
 model = MLPRegressor(max_iter=10**6, tol=None, verbose=1, random_state=0)

@@ -267,7 +267,7 @@ def kernels(draw):
 
 
 @given(kernels())
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_random_kernels(drawn):
     spec, arrays, extents = drawn
     check(spec, arrays, extents, rtol=1e-4 if arrays[0].itemsize == 4 else 1e-11)
