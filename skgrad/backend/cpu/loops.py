@@ -196,7 +196,9 @@ def store(builder: ir.IRBuilder, value: Scalar, pointer: ir.Value) -> None:
 
 
 @contextmanager
-def loop(builder: ir.IRBuilder, extent: ir.Value) -> Iterator[ir.Value]:
+def loop(
+    builder: ir.IRBuilder, extent: ir.Value, width: int | None = None
+) -> Iterator[ir.Value]:
     """Run the instructions appended in a ``with`` block for index = 0, 1, ...
 
     Parameters
@@ -205,6 +207,10 @@ def loop(builder: ir.IRBuilder, extent: ir.Value) -> Iterator[ir.Value]:
         Where instructions are appended.
     extent : llvmlite.ir.Value
         How many turns; none if it is not positive.
+    width : int, optional
+        How many turns at once LLVM is to vectorise; 1 leaves the loop as it is. By
+        default LLVM chooses, and also writes a second vector loop for what is left
+        over: for the innermost loops of kernels, since it takes long to compile.
 
     Yields
     ------
@@ -232,5 +238,20 @@ def loop(builder: ir.IRBuilder, extent: ir.Value) -> Iterator[ir.Value]:
     following = builder.add(index, integer(1), flags=("nuw", "nsw"))
     index.add_incoming(following, builder.block)
     again = builder.icmp_signed("<", following, extent)
-    builder.cbranch(again, body, after)
+    branch = builder.cbranch(again, body, after)
+    if width is not None:
+        branch.set_metadata("llvm.loop", _hint(builder.module, width))
     builder.position_at_end(after)
+
+
+def _hint(module: ir.Module, width: int) -> ir.MDValue:
+    """Return what tells LLVM how to vectorise a loop."""
+    if width == 1:
+        hint = module.add_metadata(("llvm.loop.disable_nonforced",))
+    else:
+        lanes = ir.Constant(ir.IntType(32), width)
+        hint = module.add_metadata(("llvm.loop.vectorize.width", lanes))
+    # A loop's node lists itself first, and so belongs to one loop only.
+    node = module.add_metadata((hint, f"loop {len(module.metadata)}"))
+    node.operands = (node, hint)
+    return node

@@ -43,5 +43,6 @@ def _turn(spec, arrays, kernels, turn, extents):
 def identity(output, spec):
     dtype = np.dtype(spec.operands[output.operand].dtype)
     if output.reduction == "max":
-        return -math.inf if dtype.kind == "f" else np.iinfo(dtype).min
+        lowest = {"f": lambda: -math.inf, "b": lambda: False}
+        return lowest.get(dtype.kind, lambda: np.iinfo(dtype).min)()
     return 0 if output.reduction == "sum" else 1

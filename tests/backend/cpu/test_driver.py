@@ -1,10 +1,11 @@
 """The loop over instructions: order, steps, and no lock held."""
 
-import ctypes
 import threading
+import time
 
 import numpy as np
 
+from skgrad.backend.cpu import engine
 from skgrad.backend.cpu.backend import instruction
 from skgrad.backend.cpu.driver import run
 
@@ -41,27 +42,57 @@ def test_nothing_runs_without_steps_or_instructions():
     assert not out.any()
 
 
+# Tells that it runs, then waits for an answer, without Python: for `sizes[0]` looks at
+# most, so that a lock that is not let go is a failure and not a hang.
+WAIT = """
+define void @kernel(ptr %cells, ptr %sizes, i64 %step) {
+entry:
+  %answer = getelementptr i64, ptr %cells, i64 1
+  %seen = getelementptr i64, ptr %cells, i64 2
+  %limit = load i64, ptr %sizes
+  store volatile i64 1, ptr %cells
+  br label %look
+look:
+  %i = phi i64 [0, %entry], [%next, %again]
+  %word = load volatile i64, ptr %answer
+  %answered = icmp ne i64 %word, 0
+  br i1 %answered, label %yes, label %again
+again:
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %limit
+  br i1 %more, label %look, label %no
+yes:
+  store i64 %word, ptr %seen
+  ret void
+no:
+  ret void
+}
+"""
+
+
 def test_other_threads_run_meanwhile():
-    """A kernel of ours waits in C until another Python thread has set a flag."""
-    started, released = threading.Event(), []
-    signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    cells, looks = np.zeros(3, dtype=np.int64), np.array([2 * 10**10])
+    address = engine.loaded(engine.compiled(WAIT), "kernel")
+    records = np.array([[address, cells.ctypes.data, looks.ctypes.data]])
 
-    @signature
-    def wait(pointers, sizes, step):
-        # Called from the loop, which let the lock go: the callback takes it again, and
-        # gives way to the other thread inside `Event.wait`.
-        started.set()
-        released.append(other_ran.wait(timeout=60))
+    def answer():
+        for _ in range(60_000):
+            if cells[0]:
+                cells[1] = 42
+                return
+            time.sleep(0.001)
 
-    other_ran = threading.Event()
-
-    def other():
-        started.wait(timeout=60)
-        other_ran.set()
-
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=answer)
     thread.start()
-    address = ctypes.cast(wait, ctypes.c_void_p).value
-    run(np.array([[address, 0, 0]], dtype=np.int64), 0, 1, 0, 2)
+    run(records, 0, 1, 0, 1)
     thread.join()
-    assert released == [True, True]
+    assert cells.tolist() == [1, 42, 42]
+
+
+def test_records_of_another_layout_are_copied():
+    table, out = np.arange(3.0), np.zeros(1)
+    read, _kept = record("read_table", [table, out], [8])
+    wide = np.zeros((2, 6), dtype=np.int64)
+    wide[1, ::2] = read
+    run(wide[:, ::2], 1, 2, 2, 1)
+    assert out[0] == 2
