@@ -8,6 +8,7 @@ import numpy as np
 
 from skgrad import ops
 from skgrad.exceptions import ParameterError
+from skgrad.ops import relu
 from skgrad.ops.indexing import from_start
 from skgrad.ops.promotion import as_value
 from skgrad.ops.reduction import normalize_axes
@@ -300,29 +301,6 @@ def log_sigmoid(x: ArrayLike) -> Any:
 
 
 # --- activations ------------------------------------------------------------------
-
-
-def relu(x: ArrayLike) -> Any:
-    """Return max(x, 0); the derivative at 0 is taken as 0.
-
-    Parameters
-    ----------
-    x : tensor or array
-        The elements.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape.
-
-    Examples
-    --------
-    >>> from skgrad import functional as F
-    >>> F.relu([-1.0, 2.0])
-    tensor([0., 2.])
-    """
-    value = as_value(x, "relu")
-    return ops.where(ops.less_equal(value, 0), 0, value)  # NaN stays NaN
 
 
 def silu(x: ArrayLike) -> Any:

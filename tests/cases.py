@@ -141,6 +141,13 @@ ELEMENTWISE = {
     "softplus": Elementwise(
         ops.softplus, lambda x: mpmath.log(1 + mpmath.exp(x)), REAL
     ),
+    "relu": Elementwise(
+        ops.relu,
+        lambda x: max(x, 0),
+        ((0.2, 2.0),),
+        kinks=(Kink((0.0,), (0.0,)), Kink((-1.0,), (0.0,))),
+        smooth=False,
+    ),
     "erf": Elementwise(ops.erf, mpmath.erf, REAL),
     "maximum": Elementwise(
         ops.maximum,

@@ -46,6 +46,7 @@ __all__ = [
     "negative",
     "not_equal",
     "power",
+    "relu",
     "sigmoid",
     "sign",
     "sin",
@@ -456,6 +457,26 @@ def tanh(x: ArrayLike) -> Any:
     >>> from skgrad import ops
     >>> ops.tanh([0.0])
     tensor([0.])
+    """
+
+
+@elementwise(
+    "where(less_equal({0}, zero), zero, {0})",  # NaN stays NaN
+    # The result says as well as the operand where the derivative is 0, and is read
+    # again anyway: no mask has to be kept for the way back.
+    (lambda g, out, x: where(less_equal(out, 0), 0, g),),
+    kind="number",
+)
+def relu(x: ArrayLike) -> Any:
+    """Return max(x, 0); the derivative at 0 is taken as 0.
+
+    {operands}
+
+    Examples
+    --------
+    >>> from skgrad import ops
+    >>> ops.relu([-1.0, 2.0])
+    tensor([0., 2.])
     """
 
 

@@ -3,9 +3,17 @@
 import inspect
 
 import numpy as np
+import pytest
 
 from skgrad import ops
+from skgrad.backend.cpu import gemm
 from skgrad.executor import trace
+
+
+@pytest.fixture(autouse=True)
+def by_blas(monkeypatch):
+    """Leave products to BLAS: which are ours, with a workspace, the processor says."""
+    monkeypatch.setattr(gemm, "prefers_own", lambda *_: False)
 
 
 def net(w, b, x):

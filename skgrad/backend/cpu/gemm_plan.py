@@ -13,10 +13,18 @@ from functools import cache
 import llvmlite.binding as llvm
 import numpy as np
 
-__all__ = ["DEPTH", "PANEL", "Machine", "Plan", "check_dtype", "checked", "host"]
+__all__ = [
+    "DEPTH",
+    "DOT_COLUMNS",
+    "Machine",
+    "Plan",
+    "check_dtype",
+    "checked",
+    "host",
+]
 
-PANEL = 3  # vectors in the widest panel: 8 rows of them fill 24 of 32 registers
 DEPTH = 512  # inner steps per panel: 512 x 3 vectors of 64 bytes are 96 KiB, within L2
+DOT_COLUMNS = 3  # columns of a tile of dot products
 CHUNK = 2**19  # bytes of rows that every panel reads again: half of an L2 of 1 MiB
 
 
@@ -28,23 +36,38 @@ class Machine:
     ----------
     vector_bytes : int
         Size of a vector register.
+    panel : int
+        Vectors in the widest panel.
     accumulators : int
-        How many of them hold results; the others hold factors.
+        How many registers hold results; the others hold factors.
     masks : bool
         Whether a masked load is one instruction.
+    free_masks : bool
+        Whether masks cost neither time nor a register of the others. If not, a mask in
+        each step puts one result of a full tile out of its register, which halves the
+        rate, and a masked store takes 12 cycles on AMD's processors.
     """
 
     vector_bytes: int
+    panel: int
     accumulators: int
     masks: bool
+    free_masks: bool = False
 
     def lanes(self, dtype: str) -> int:
         """Return the numbers in a vector."""
         return self.vector_bytes // np.dtype(dtype).itemsize
 
     def rows(self, vectors: int) -> int:
-        """Return the rows of a tile so wide: a power of two, at most 8."""
-        return max(r for r in (1, 2, 4, 8) if r * vectors <= self.accumulators)
+        """Return the rows of a tile so wide, at most 8."""
+        return min(8, self.accumulators // vectors)
+
+
+# 8 rows of 3 vectors fill 24 of 32 registers, 6 rows of 2 vectors 12 of 16.
+AVX512 = Machine(64, 3, 24, masks=True, free_masks=True)
+AVX2 = Machine(32, 2, 12, masks=True)
+NEON = Machine(16, 3, 24, masks=False)
+SSE = Machine(16, 2, 12, masks=False)
 
 
 @cache
@@ -52,12 +75,10 @@ def host() -> Machine:
     """Return the processor this process runs on."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return Machine(64, 24, True)
+        return AVX512
     if features.get("avx2"):
-        return Machine(32, 12, True)
-    # NEON has 32 registers of 16 bytes, SSE 16; neither has masked loads.
-    arm = platform.machine().lower() in ("arm64", "aarch64")
-    return Machine(16, 24 if arm else 12, False)
+        return AVX2
+    return NEON if platform.machine().lower() in ("arm64", "aarch64") else SSE
 
 
 @dataclass(frozen=True)
@@ -96,10 +117,11 @@ class Plan:
             swapped=not self.swapped,
         )
 
-    def chunked(self, dtype: str, lanes: int) -> Plan:
+    def chunked(self, dtype: str, machine: Machine) -> Plan:
         """Return the plan with so many rows at a time that they stay in the cache."""
         chunk = max(self.rows, 1)
-        again = self.columns > (PANEL if self.dots else PANEL * lanes)
+        wide = DOT_COLUMNS if self.dots else machine.panel * machine.lanes(dtype)
+        again = self.columns > wide
         if again and self.s_depth == 1:
             row = max(self.depth, 1) * np.dtype(dtype).itemsize
             # Packed panels are packed again for each chunk: 64 rows make up for it.
@@ -139,7 +161,7 @@ def planned(
     if plan.s_depth == plan.v_depth == 1 and lanes >= 4:
         plans += [replace(p, dots=True) for p in plans]
     best = min(plans, key=lambda p: p.cost(machine, lanes))
-    return best.chunked(dtype, lanes)
+    return best.chunked(dtype, machine)
 
 
 def check_dtype(dtype: str) -> None:

@@ -30,17 +30,17 @@ class Tiles(Writer):
 
     # --- rows times one panel -----------------------------------------------------
 
-    def rows(self, vectors: int) -> ir.Function:
+    def rows(self, vectors: int, masked: bool) -> ir.Function:
         """Write the product of rows and one panel of so many vectors.
 
         Arguments: rows, depth; the factor read by broadcast and its two strides; the
         panel and its stride; the result and its row stride; the lanes in use of the
-        last vector; whether to add to the result.
+        last vector, if it is masked; whether to add to the result.
         """
         types = [I64, I64, POINTER, I64, I64, POINTER, I64, POINTER, I64, I64, I1]
-        f, b = self.function(f"rows{vectors}", types)
+        f, b = self.function(f"rows{vectors}{'_masked' * masked}", types)
         rows, s, s_row, c, c_row = (f.args[i] for i in (0, 2, 3, 7, 8))
-        mask = self.first(b, f.args[9])
+        mask = self.first(b, f.args[9]) if masked else None
 
         def tile(i: ir.Value, count: int) -> None:
             from_row = self.at(b, s, b.mul(i, s_row))
@@ -48,13 +48,23 @@ class Tiles(Writer):
             self._finish(b, f, self.at(b, c, b.mul(i, c_row)), sums, vectors, mask)
 
         most = self.machine.rows(vectors)
-        with self.loop(b, b.and_(rows, constant(-most)), most) as i:
+        rest = b.urem(rows, constant(most))
+        if most == 6:
+            # Two rows alone leave the processor waiting for their sums: 6 + 2 is 4 + 4.
+            two = b.icmp_signed("==", rest, constant(2))
+            more = b.and_(two, b.icmp_signed(">", rows, constant(most)))
+            rest = b.select(more, constant(8), rest)
+        first = b.sub(rows, rest)
+        with self.loop(b, first, most) as i:
             tile(i, most)
-        while most > 1:
-            most //= 2
-            rest = b.and_(rows, constant(most))
-            with b.if_then(b.icmp_signed("!=", rest, constant(0))):
-                tile(b.and_(rows, constant(-2 * most)), most)
+        if most > 4:
+            with self.loop(b, b.and_(rest, constant(-4)), 4) as i:
+                tile(b.add(first, i), 4)
+        for few in (2, 1):
+            with b.if_then(
+                b.icmp_signed("!=", b.and_(rest, constant(few)), constant(0))
+            ):
+                tile(b.sub(rows, b.and_(rest, constant(2 * few - 1))), few)
         b.ret_void()
         return f
 
@@ -65,7 +75,7 @@ class Tiles(Writer):
         s: ir.Value,
         count: int,
         vectors: int,
-        mask: ir.Value,
+        mask: ir.Value | None,
     ) -> list[ir.Value]:
         _, depth, _, s_row, s_depth, v, v_depth, *_ = f.args
         rows = [b.mul(constant(r), s_row) for r in range(count)]
@@ -96,7 +106,7 @@ class Tiles(Writer):
         c: ir.Value,
         sums: list[ir.Value],
         vectors: int,
-        mask: ir.Value,
+        mask: ir.Value | None,
     ) -> None:
         """Write sums to the result, added to what is there where asked."""
         c_row, add = f.args[8], f.args[10]

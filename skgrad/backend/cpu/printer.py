@@ -163,6 +163,8 @@ class _Printer:
         if sink.fill is not None:
             old = load(self.builder, pointer, value.dtype)
             value = _combined(sink.combine, old, value)
+        if sink.operand < self.spec.n_reads:
+            value = _whole(value)
         store(self.builder, value, pointer)
 
     def _fill(self, sink: _Sink) -> None:
@@ -170,6 +172,23 @@ class _Printer:
             for level in sink.fill or ():
                 turns.enter_context(self._turn(level))
             store(self.builder, self._identity(sink), self.pointers[sink.operand])
+
+
+def _whole(value: Scalar) -> Scalar:
+    """Keep LLVM from storing the choice of an old or a new number by a mask.
+
+    Written in place, ``where`` would become a masked store, which takes 12 cycles on
+    AMD's processors: three times the time of the whole kernel. The intrinsic is a
+    multiplication by one.
+    """
+    if not isinstance(value.value, ir.SelectInstr) or value.kind != "f":
+        return value
+    kind = value.value.type
+    signature = ir.FunctionType(kind, [kind])
+    module = value.builder.module
+    declared = module.declare_intrinsic("llvm.canonicalize", [kind], signature)
+    call = value.builder.call(declared, [value.value])
+    return Scalar(value.builder, call, value.dtype)
 
 
 @cache

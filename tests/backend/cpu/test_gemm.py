@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skgrad.backend.cpu import engine, gemm, gemm_plan
-from skgrad.backend.cpu.gemm_plan import Machine, host, planned
+from skgrad.backend.cpu.gemm_plan import host, planned
 
 DTYPES = ["float32", "float64"]
 FLAGS = list(itertools.product([False, True], repeat=2))
@@ -19,8 +19,8 @@ GUARD = 7777.0
 # registers, and vectors of 16 bytes without masked loads.
 MACHINES = {
     "host": host(),
-    "avx2": Machine(32, 12, True),
-    "sse": Machine(16, 12, False),
+    "avx2": gemm_plan.AVX2,
+    "sse": gemm_plan.SSE,
 }
 
 
@@ -165,9 +165,8 @@ def test_source_does_not_depend_on_sizes_and_keeps_to_its_dtype():
     assert text == gemm.source("float32")
 
 
-@pytest.mark.parametrize(
-    ("shape", "trans_a", "trans_b", "own"),
-    [
+PREFERENCES = {
+    "AVX512": [
         ((32, 64, 20), False, True, True),  # forward
         ((256, 100, 100), False, False, True),  # backward to inputs
         ((256, 100, 10), False, False, False),  # OpenBLAS does not pack
@@ -178,8 +177,27 @@ def test_source_does_not_depend_on_sizes_and_keeps_to_its_dtype():
         ((512, 512, 512), False, True, False),  # large
         ((64, 20, 1024), True, True, False),
     ],
+    "AVX2": [
+        ((32, 64, 20), False, True, True),  # forward
+        ((256, 100, 10), False, False, True),  # backward to inputs
+        ((1024, 100, 100), False, False, False),
+        ((64, 20, 256), True, False, True),  # backward to weights
+        ((64, 20, 1024), True, False, True),
+        ((64, 50, 1024), True, False, False),  # beyond the cache, and not thin
+        ((512, 20, 4096), True, False, False),
+        ((512, 512, 512), False, True, False),  # large
+        ((64, 20, 256), True, True, False),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [(name, case) for name in PREFERENCES for case in PREFERENCES[name]],
 )
-def test_preference(shape, trans_a, trans_b, own):
+def test_preference(monkeypatch, name, case):
+    shape, trans_a, trans_b, own = case
+    monkeypatch.setattr(gemm, "host", lambda: getattr(gemm_plan, name))
     assert gemm.prefers_own("float32", *shape, trans_a, trans_b) is own
 
 
