@@ -360,6 +360,17 @@ STRUCTURAL = {
         Structural(ops.matmul, lambda x, y: np.einsum("j,j->", x, y), ((3,), (3,))),
         Structural(ops.matmul, lambda x, y: np.zeros((2, 2)), ((2, 0), (0, 2))),
     ],
+    "gram": [
+        Structural(
+            ops.gram, lambda x, w: np.einsum("ni,n,nj->ij", x, w, x), ((5, 3), (5,))
+        ),
+        Structural(
+            ops.gram,
+            lambda x, w: np.einsum("bni,bn,bnj->bij", x, w, x),
+            ((2, 3, 2), (2, 3)),
+        ),
+        Structural(ops.gram, lambda x, w: np.zeros((2, 2)), ((0, 2), (0,))),
+    ],
     "reshape": [
         Structural(
             lambda x: ops.reshape(x, (3, -1)),

@@ -118,6 +118,10 @@ def _matmul(x: Array, y: Array) -> Array:
     return np.matmul(x, y)
 
 
+def _gram(x: Array, w: Array) -> Array:
+    return np.matmul(np.swapaxes(x, -1, -2), w[..., np.newaxis] * x)
+
+
 # --- shape ------------------------------------------------------------------------
 
 
@@ -234,6 +238,7 @@ _INSTRUCTIONS: dict[str, Callable[..., Any]] = {
     "cumsum": _cumsum,
     "argmax": _argmax,
     "matmul": _matmul,
+    "gram": _gram,
     "reshape": _reshape,
     "transpose": _transpose,
     "broadcast": _broadcast,

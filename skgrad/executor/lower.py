@@ -69,7 +69,7 @@ class Lowered:
 def lower(
     graph: Graph,
     n_carry: int = 0,
-    workspace: Callable[[str, tuple[int, ...]], int] = lambda dtype, sizes: 0,
+    workspace: Callable[..., int] = lambda name, dtype, sizes: 0,
 ) -> Lowered:
     """Return the instructions that compute a fused graph.
 
@@ -81,7 +81,7 @@ def lower(
         How many of the first outputs replace the input of the same number for the next
         step. They are updated in place where nothing reads the old value any more.
     workspace : callable
-        ``workspace(dtype, sizes)``: bytes the backend needs beside a product.
+        ``workspace(name, dtype, sizes)``: bytes the backend needs beside a product.
 
     Returns
     -------

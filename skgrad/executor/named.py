@@ -40,7 +40,7 @@ def matmul(low: Lowering, equation: Equation) -> bool:
     count = math.prod(lead)
     ldc = max(1, n)
     sizes = (m, n, k, lda, ldb, ldc, ta, tb, count, *batch)
-    n_bytes = low.workspace(dtype, sizes)
+    n_bytes = low.workspace("product", dtype, sizes)
     scratch = [low.scratch((n_bytes,), np.dtype("uint8"))] if n_bytes else []
     low.emit(
         "product",
@@ -65,6 +65,33 @@ def _factor(low: Lowering, view: View) -> tuple[View, int, int]:
             return view, max(column if columns != 1 else rows, rows, 1), 1
         view = low.contiguous(view)
     raise GraphError(f"A factor of shape {view.shape} has strides {view.strides}.")
+
+
+def gram(low: Lowering, equation: Equation) -> bool:
+    x, w = (low.contiguous(low.views[v]) for v in equation.inputs)
+    dtype = x.dtype.name
+    if dtype not in ("float32", "float64"):
+        return False
+    out = low.target(equation.outputs[0])
+    *lead, n, p = x.shape
+    sizes = (n, p, p)
+    size = low.workspace("gram", dtype, sizes)
+    for i in range(math.prod(lead)):
+        parts = [
+            replace(view, shape=shape, offset=view.offset + i * math.prod(shape))
+            for view, shape in ((x, (n, p)), (w, (n,)), (out, (p, p)))
+        ]
+        parts = [replace(v, strides=contiguous_strides(v.shape)) for v in parts]
+        low.emit(
+            "gram",
+            parts[:2],
+            parts[2],
+            low.scratch((size,), np.dtype("uint8")),
+            sizes=sizes,
+            dtypes=(dtype,),
+            flops=1.0 * n * p * (p + 1),
+        )
+    return True
 
 
 def pack(low: Lowering, equation: Equation) -> bool:
@@ -230,6 +257,7 @@ NAMED: dict[str, Callable[[Lowering, Equation], bool]] = {
         argmax,
         concatenate,
         cumsum,
+        gram,
         matmul,
         pack,
         random_bits,

@@ -55,6 +55,8 @@ def _seconds(equation: Equation) -> float:
         return CALL
     if equation.primitive.name == "matmul":
         return CALL + FLOP * 2 * out * equation.inputs[0].shape[-1]
+    if equation.primitive.name == "gram":
+        return CALL + FLOP * 2 * out * equation.inputs[0].shape[-2]
     read = max((math.prod(v.shape) for v in equation.inputs), default=0)
     return CALL + ELEMENT * max(out, read)
 

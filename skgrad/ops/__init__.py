@@ -44,7 +44,7 @@ from skgrad.ops.elementwise import (
     where,
 )
 from skgrad.ops.indexing import argsort, getitem, scatter_add, take
-from skgrad.ops.linalg import matmul
+from skgrad.ops.linalg import gram, matmul
 from skgrad.ops.packing import pack, unpack
 from skgrad.ops.promotion import astype
 from skgrad.ops.random import random_bits, uniform_like
@@ -78,6 +78,7 @@ __all__ = [
     "expm1",
     "floor",
     "getitem",
+    "gram",
     "greater",
     "greater_equal",
     "isfinite",

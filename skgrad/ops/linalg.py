@@ -4,12 +4,13 @@ from typing import Any
 
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.exceptions import ShapeError
-from skgrad.ops.elementwise import broadcast_shapes
+from skgrad.ops.elementwise import add, broadcast_shapes, multiply
 from skgrad.ops.promotion import operands, same_dtype
+from skgrad.ops.reduction import sum as sum_
 from skgrad.ops.shape import expand_dims, squeeze, swapaxes
 from skgrad.typing import ArrayLike
 
-__all__ = ["matmul"]
+__all__ = ["gram", "matmul"]
 
 
 def _matmul_shape(x: Any, y: Any) -> Abstract:
@@ -76,3 +77,61 @@ def matmul(x: ArrayLike, y: ArrayLike) -> Any:
     if right.ndim == 1:
         return squeeze(matmul_p.bind(left, expand_dims(right, -1)), -1)
     return matmul_p.bind(left, right)
+
+
+def _gram_shape(x: Any, w: Any) -> Abstract:
+    if len(x.shape) < 2 or x.shape[:-1] != w.shape:
+        raise ShapeError(
+            f"gram: shapes {x.shape} and {w.shape} do not fit: x needs two axes at "
+            "least, and the weights have the shape of x without its last axis."
+        )
+    lead, p = x.shape[:-2], x.shape[-1]
+    return Abstract((*lead, p, p), same_dtype("gram", x, w))
+
+
+def _gram_vjp_x(g: Any, out: Any, x: Any, w: Any) -> Any:
+    both = matmul_p.bind(x, add(g, swapaxes(g, -1, -2)))
+    return multiply(expand_dims(w, -1), both)
+
+
+def _gram_vjp_w(g: Any, out: Any, x: Any, w: Any) -> Any:
+    return sum_(multiply(matmul_p.bind(x, g), x), -1)
+
+
+gram_p: Primitive = register(Primitive("gram", _gram_shape, (_gram_vjp_x, _gram_vjp_w)))
+
+
+def gram(x: ArrayLike, w: ArrayLike) -> Any:
+    r"""Return the weighted Gram matrix :math:`X^T \mathrm{diag}(w) X`.
+
+    It is symmetric, so half of the products are enough; ``matmul`` needs all of them.
+
+    Parameters
+    ----------
+    x : tensor or array of shape (..., n, p)
+        The rows; leading axes are a batch.
+    w : tensor or array of shape (..., n)
+        Weights of the rows, of any sign.
+
+    Returns
+    -------
+    Tensor of shape (..., p, p)
+        ``sum_i w_i x_i x_iᵀ``.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit; they are not broadcast.
+    DTypeError
+        If the floating dtypes differ.
+
+    Examples
+    --------
+    >>> from skgrad import ops
+    >>> ops.gram([[1.0, 2.0], [3.0, 4.0]], [1.0, 0.5])
+    tensor([[ 5.5,  8. ],
+            [ 8. , 12. ]])
+    """
+    rows, weights = operands("gram", (x, w), "number")
+    _gram_shape(rows, weights)  # NumPy would broadcast the weights
+    return gram_p.bind(rows, weights)

@@ -33,8 +33,16 @@ ARMIJO = 1e-4
 # Halvings and tenths of a step before the line search gives up: 1e-16 of the step.
 MAX_BACKTRACKS = 54
 
-# Refinement steps after convergence; each must be half as long as the one before.
+# Reduction of the gradient by a full step after which the next one uses the same
+# Hessian: it reduces it as much again, for the price of a gradient.
+REUSE = 0.1
+
+# Refinement steps of a quadratic function; each must be half as long as the one before.
 MAX_REFINEMENTS = 20
+
+# Relative error of the predicted decrease of the first step up to which a function is
+# quadratic.
+QUADRATIC = 1e-6
 
 # Relative error of the predicted decrease up to which the curvature of the point
 # before still holds.
@@ -57,7 +65,7 @@ class Newton(FullBatchOptimizer):
     Parameters
     ----------
     max_iter : int, default=100
-        Largest number of iterations, each of which evaluates one Hessian.
+        Largest number of iterations, each of which evaluates at most one Hessian.
     tol : float, default=1e-8
         Stop when the max-norm of the gradient is at most this.
 
@@ -83,11 +91,16 @@ class Newton(FullBatchOptimizer):
     *No or negative curvature.* A direction with negative curvature, or with none and
     yet a slope, gets a Levenberg shift, which is adapted from step to step [1]_.
 
-    *Last digits.* After the tolerance or the rounding floor of the value is reached,
-    full steps with the last Hessian continue for as long as each is at most half as
-    long as the one before (iterative refinement [2]_, section 12.1: the length of
-    the step, not the gradient, shows the error in directions of small curvature).
-    They are not counted in ``nit``.
+    *Hessians.* A step that reduces the gradient to a tenth is followed by one with the
+    same Hessian (Shamanskii's method), as a new one costs more than it saves.
+
+    *Last digits.* After the tolerance, or the rounding floor of the value, is reached,
+    a function that is not quadratic is minimised until the gradient has fallen by
+    the same factor again, which a Newton step does. For a quadratic one, full steps
+    with the last Hessian continue for as long as each is at most half as long as
+    the one before (iterative refinement [2]_, section 12.1: the length of the step,
+    not the gradient, shows the error in directions of small curvature). Neither are
+    counted in ``nit``.
 
     References
     ----------
@@ -177,8 +190,10 @@ class _Run:
         self.rank = 0
         self.damping = 1.0
         self.last_length = np.inf
-        self.first_value = 0.0
+        self.quadratic = True
+        self.reduced = False  # whether the last step says to keep the Hessian
         self.expandable = self._expand(x)
+        self.first_value, self.first_norm = self.point.value, self.point.norm
 
     def _expand(self, x: Vector) -> bool:
         """Evaluate the function and its curvature at `x`; tell whether all finite."""
@@ -194,15 +209,19 @@ class _Run:
         """Take damped Newton steps until something stops them."""
         if not self.expandable:
             return MinimizeStatus.NOT_FINITE
-        self.first_value = self.point.value
         while self.point.norm > tol:
             if self.nit == max_iter:
                 return MinimizeStatus.MAX_ITER
-            if self.nit and not self._expand(self.point.x):
+            kept = self.reduced
+            if self.nit and not kept and not self._expand(self.point.x):
                 return MinimizeStatus.NOT_FINITE
             step = self.curvature.step(self.point.gradient, self.damping)
-            if not (self._advance(step) or self._recover()):
-                return self._why_no_step()
+            if not self._advance(step):
+                self.reduced = False
+                if kept:
+                    continue
+                if not self._recover():
+                    return self._why_no_step()
             if stopped_by(self.callback, self.point, self.point.norm, self.nit):
                 return MinimizeStatus.STOPPED
             if self.point.norm > tol and self._at_floor():
@@ -216,9 +235,11 @@ class _Run:
             return False
         predicted = -0.5 * self.point.gradient @ step
         actual = self.point.value - trial.value
-        self.trusted = bool(
-            fraction == 1 and abs(actual - predicted) <= TRUST * predicted
-        )
+        error = abs(actual - predicted) if fraction == 1 else np.inf
+        self.trusted = bool(error <= TRUST * predicted)
+        if not self.nit:
+            self.quadratic = bool(error <= QUADRATIC * predicted)
+        self.reduced = fraction == 1 and trial.norm <= REUSE * self.point.norm
         if not self.curvature.definite:
             damping = self.damping * (0.1 if fraction == 1 else 10.0)
             self.damping = min(max(damping, LEAST_DAMPING), LARGEST_DAMPING)
@@ -267,19 +288,29 @@ class _Run:
         return MinimizeStatus.NO_DECREASE
 
     def refine(self, status: MinimizeStatus, tol: float) -> MinimizeStatus:
+        """Add the last digits, as the notes say."""
+        nit, self.callback = self.nit, None
+        if self.quadratic:
+            self._correct()
+        elif self.first_norm > tol:
+            self.descend(nit + MAX_REFINEMENTS, tol * tol / self.first_norm)
+        self.nit = nit
+        return MinimizeStatus.CONVERGED if self.point.norm <= tol else status
+
+    def _correct(self) -> None:
         """Take full steps with the last curvature while each halves the step."""
         rounding = 1e4 * EPS * max(abs(self.point.value), abs(self.first_value))
         for _ in range(MAX_REFINEMENTS):
             x, value, gradient = self.point
             step = self.curvature.newton_step(gradient)
             length = self.curvature.length(step)
-            if not 0 < length <= 0.5 * self.last_length:
+            least = EPS * self.curvature.length(x)
+            if not least < length <= 0.5 * self.last_length:
                 break
             trial = self.objective(x + step)
             if not (trial.finite and trial.value <= value + rounding):
                 break
             self.point, self.last_length = trial, length
-        return MinimizeStatus.CONVERGED if self.point.norm <= tol else status
 
 
 def with_hessian(

@@ -93,21 +93,22 @@ class Curvature:
         return ops.concatenate(rows, axis=1)
 
     def _row(self, d: Any, Z: Any) -> Any:
-        """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, from one product.
+        """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, side by side.
 
         The column of ones of the intercept is never made: its products are sums.
         """
-        (n, p), m = Z.shape, d.shape[1]
-        scaled = ops.multiply(ops.expand_dims(d, 2), ops.expand_dims(Z, 1))
-        wide = ops.reshape(scaled, (n, m * p))
-        inner = ops.reshape(ops.matmul(ops.swapaxes(Z, 0, 1), wide), (p, m, p))
+        p, m = Z.shape[1], d.shape[1]
+        inner = [ops.gram(Z, d[:, b]) for b in range(m)]
         if len(self.objective.shapes) == 1:
-            return ops.reshape(inner, (p, m * p))
-        sides, corner = ops.sum(scaled, 0), ops.sum(d, 0)  # (m, p) and (m,)
-        column = ops.expand_dims(ops.swapaxes(sides, 0, 1), 2)
-        last = ops.concatenate([sides, ops.expand_dims(corner, 1)], axis=1)
-        blocks = [ops.concatenate([inner, column], axis=2), ops.expand_dims(last, 0)]
-        return ops.reshape(ops.concatenate(blocks, axis=0), (p + 1, m * (p + 1)))
+            return ops.concatenate(inner, axis=1)
+        sides, corner = ops.matmul(ops.swapaxes(d, 0, 1), Z), ops.sum(d, 0)
+        blocks = []
+        for b in range(m):
+            side = ops.reshape(sides[b], (1, p))
+            below = ops.concatenate([side, ops.reshape(corner[b], (1, 1))], axis=1)
+            right = ops.concatenate([inner[b], ops.swapaxes(side, 0, 1)], axis=1)
+            blocks.append(ops.concatenate([right, below], axis=0))
+        return ops.concatenate(blocks, axis=1)
 
     def assembled(
         self, blocks: Array, weight: float = 1.0, ridge: Array | None = None

@@ -66,6 +66,8 @@ def test_expand_and_squeeze():
         (lambda: ops.concatenate([1.0, 2.0]), "concatenate"),
         (lambda: ops.matmul(X, X), "matmul"),
         (lambda: ops.matmul(2.0, X), "matmul"),
+        (lambda: ops.gram(X, X), "gram"),
+        (lambda: ops.gram(X[0], 1.0), "gram"),
         (lambda: ops.matmul(np.ones((2, 2, 3)), np.ones((3, 3, 1))), "matmul"),
         (lambda: ops.pack([]), "pack"),
         (lambda: ops.unpack(np.ones(3), [(2,)]), "unpack"),

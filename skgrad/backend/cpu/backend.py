@@ -6,7 +6,7 @@ from typing import Any
 
 from skgrad.backend.base import KernelSpec
 from skgrad.backend.cpu import cache as kernels
-from skgrad.backend.cpu import gemm
+from skgrad.backend.cpu import gemm, gram
 from skgrad.backend.cpu.driver import run
 
 __all__ = ["instruction", "kernel", "run", "workspace"]
@@ -69,9 +69,13 @@ def instruction(
     sizes : tuple of int
         What the function takes as sizes.
     """
-    if name != "product":
-        return _library(name, *dtypes), (), sizes
-    return _product(dtypes[0], sizes)
+    if name == "product":
+        return _product(dtypes[0], sizes)
+    if name == "gram":
+        (dtype,) = dtypes
+        address = kernels.function(f"gram {dtype}", lambda: gram.source(dtype))
+        return address, (), sizes
+    return _library(name, *dtypes), (), sizes
 
 
 def _product(
@@ -95,22 +99,26 @@ def _arguments(sizes: tuple[int, ...]) -> tuple[Any, ...]:
     return m, n, k, bool(ta), bool(tb), lda, ldb, ldc
 
 
-def workspace(dtype: str, sizes: tuple[int, ...]) -> int:
+def workspace(name: str, dtype: str, sizes: tuple[int, ...]) -> int:
     """Return how many bytes a product needs beside its operands.
 
     Parameters
     ----------
+    name : {"product", "gram"}
+        The instruction.
     dtype : {"float32", "float64"}
         Of the matrices.
     sizes : tuple of int
-        m, n, k, the lengths of the stored rows of A, B and C, whether A and B are
-        transposed, how many products, and the strides from one to the next.
+        Of a product: m, n, k, the lengths of the stored rows of A, B and C, whether A
+        and B are transposed, how many products, and the strides from one to the next.
 
     Returns
     -------
     int
         Bytes; 0 for products that BLAS computes.
     """
+    if name == "gram":
+        return gram.workspace_bytes()
     if not _is_own(dtype, sizes):
         return 0
     # A place of its own even where no byte is used: the function takes four pointers.

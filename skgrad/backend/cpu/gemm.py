@@ -13,8 +13,8 @@ work is not the product. The kernel here is the textbook one, laid out for thin 
 - Nothing is padded, for widths of 10, 20 and 100 are the rule here: lanes beyond the
   last column are masked where masks are free, otherwise the last vector begins earlier.
 - The transpose of a product is the product of the transposes in reverse order, so
-  either extent of the result may lie along the vectors. A panel of a transposed result
-  is gathered in the workspace and transposed into place.
+  either extent of the result may lie along the vectors. A transposed result is gathered
+  in the workspace, panel by panel, and transposed into place.
 - A result of two or three columns fills no vector. Where both factors are contiguous
   along the inner extent, it is computed as dot products.
 
@@ -32,7 +32,6 @@ import numpy as np
 
 from skgrad.backend.cpu.gemm_code import I64, POINTER, constant, smaller
 from skgrad.backend.cpu.gemm_plan import (
-    DEPTH,
     DOT_COLUMNS,
     Plan,
     check_dtype,
@@ -51,7 +50,7 @@ CACHE = 3 * 2**20
 THIN = 256  # one extent no longer than this leaves a BLAS little to block
 # The same on 16 registers, where a tile reads more for each result: 450 products of
 # each dtype on a Zen 3 beside OpenBLAS 0.3.30, which packs everything there.
-NARROW_CACHE, NARROW_RESULT, NARROW = 3 * 2**16, 20, 32
+NARROW = 64
 
 
 class _Kernel(Tiles):
@@ -83,58 +82,10 @@ class _Kernel(Tiles):
             left = self.at(b, s, b.mul(i, s_row))
             out = self.at(b, c, b.mul(i, c_row))
             values = [left, v, out, workspace, count, *numbers]
-            self._choose(b, way, ways, values)
+            self.choose(b, way, ways, values)
             b.store(b.add(i, chunk), place)
         b.ret_void()
         return str(self.module)
-
-    def _groups(self, b: ir.IRBuilder, count: ir.Value, most: int) -> ir.Value:
-        """Return how many of so many vectors or columns to take next."""
-        few = smaller(b, count, constant(most))
-        if most < 3:
-            return few
-        # Four are two and two: one alone leaves the processor waiting for its sums.
-        return b.select(b.icmp_signed("==", count, constant(4)), constant(2), few)
-
-    def _panel(
-        self, b: ir.IRBuilder, j: ir.Value, columns: ir.Value
-    ) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """Return where the next panel begins, its vectors, and its function's number.
-
-        Where masks are not free, a last vector that is not full begins early enough to
-        be full: what it has in common with the vector before is computed twice. Only a
-        result narrower than a vector is masked.
-        """
-        lanes, most = constant(self.lanes), self.machine.panel
-        left = b.sub(columns, j)
-        if self.machine.free_masks:
-            n = b.udiv(b.add(left, constant(self.lanes - 1)), lanes)
-            n = self._groups(b, n, most)
-            return j, n, n
-        n = self._groups(b, b.udiv(left, lanes), most)
-        partial = b.icmp_signed("==", n, constant(0))
-        narrow = b.icmp_signed("<", columns, lanes)
-        early = b.select(narrow, j, smaller(b, j, b.sub(columns, lanes)))
-        n = b.select(partial, constant(1), n)
-        return early, n, b.select(narrow, constant(most + 1), n)
-
-    def _choose(
-        self,
-        b: ir.IRBuilder,
-        n: ir.Value,
-        ways: list[ir.Function],
-        values: list[ir.Value],
-    ) -> None:
-        """Call the first function for 1, the second for 2 and so on."""
-        after = b.append_basic_block("chosen")
-        switch = b.switch(n, after)
-        for i, way in enumerate(ways, 1):
-            case = b.append_basic_block("case")
-            switch.add_case(constant(i), case)
-            b.position_at_end(case)
-            b.call(way, values)
-            b.branch(after)
-        b.position_at_end(after)
 
     def _columns(self) -> ir.Function:
         """Write the product as dot products, up to three columns at a time."""
@@ -146,59 +97,68 @@ class _Kernel(Tiles):
         place = b.alloca(I64)
         b.store(constant(0), place)
         with self.until(b, place, columns) as j:
-            n = self._groups(b, b.sub(columns, j), DOT_COLUMNS)
+            n = self.groups(b, b.sub(columns, j), DOT_COLUMNS)
             right = self.at(b, v, b.mul(j, v_column))
             out = self.at(b, c, b.mul(j, c_column))
             values = [rows, depth, s, s_row, right, v_column, out, c_row, c_column]
-            self._choose(b, n, ways, values)
+            self.choose(b, n, ways, values)
             b.store(b.add(j, n), place)
         b.ret_void()
         return f
 
     def _panels(self, transpose: ir.Function) -> ir.Function:
-        """Write the product panel by panel."""
-        free, panel = self.machine.free_masks, self.machine.panel
-        ways = [self.rows(n, masked=free) for n in range(1, panel + 1)]
-        ways += [] if free else [self.rows(1, masked=True)]
+        """Write the product panel by panel, so many inner steps at a time.
+
+        The steps are the outer loop: what a few of them read of both factors stays in
+        the cache for all panels.
+        """
+        free, ways = self.machine.free_masks, self.panels()
         f, b = self.function("panels", [POINTER] * 4 + [I64] * 9)
         s, v, c, workspace, rows, columns, depth, *strides = f.args
         s_row, s_depth, v_depth, v_column, c_row, c_column = strides
+        lanes, most = constant(self.lanes), constant(self.machine.depth)
         turned = b.icmp_signed("!=", c_column, constant(1))
-        gathered = b.mul(rows, constant(self.lanes * panel))
+        gathered = b.mul(rows, self.padded(b, columns))
         packed = self.at(b, workspace, b.select(turned, gathered, constant(0)))
         # One round without a step writes the zeros of an empty inner extent.
         rounds = b.select(b.icmp_signed(">", depth, constant(0)), depth, constant(1))
         place = b.alloca(I64)
-        b.store(constant(0), place)
-        with self.until(b, place, columns) as done:
-            j, n, way = self._panel(b, done, columns)
-            pitch = b.mul(n, constant(self.lanes))
-            width = smaller(b, b.sub(columns, j), pitch)
-            final = b.sub(width, b.sub(pitch, constant(self.lanes)))
-            target = self.at(b, c, b.mul(j, c_column))
-            out = b.select(turned, workspace, target)
-            out_row = b.select(turned, pitch, c_row)
-            direct = b.icmp_signed("==", v_column, constant(1))
-            if not self.machine.masks:
-                whole = b.icmp_signed("==", final, constant(self.lanes))
-                direct = b.and_(direct, whole)
-            with self.loop(b, rounds, DEPTH) as k:
-                steps = smaller(b, b.sub(depth, k), constant(DEPTH))
-                left = self.at(b, s, b.mul(k, s_depth))
+        with self.loop(b, rounds, self.machine.depth) as k:
+            steps = smaller(b, b.sub(depth, k), most)
+            s_at = self.at(b, s, b.mul(k, s_depth))
+            add = b.icmp_signed(">", k, constant(0))
+            last = b.icmp_signed(">=", b.add(k, most), depth)
+            b.store(constant(0), place)
+            with self.until(b, place, columns) as done:
+                j, n, way = self.panel(b, done, columns)
+                pitch = b.mul(n, lanes)
+                width = smaller(b, b.sub(columns, j), pitch)
+                final = b.sub(width, b.sub(pitch, lanes))
+                target = self.at(b, c, b.mul(j, c_column))
+                gather = self.at(b, workspace, b.mul(done, rows))
+                out = b.select(turned, gather, target)
+                out_row = b.select(turned, pitch, c_row)
+                direct = b.icmp_signed("==", v_column, constant(1))
+                if not self.machine.masks:
+                    whole = b.icmp_signed("==", final, lanes)
+                    direct = b.and_(direct, whole)
                 right = self.at(b, v, b.mul(j, v_column), b.mul(k, v_depth))
                 with b.if_then(b.not_(direct)):
                     self._clear(b, packed, pitch, steps)
                     values = [right, v_column, v_depth, packed, pitch, width, steps]
                     b.call(transpose, values)
-                panel = b.select(direct, right, packed)
-                panel_row = b.select(direct, v_depth, pitch)
-                add = b.icmp_signed(">", k, constant(0))
-                values = [rows, steps, left, s_row, s_depth, panel, panel_row]
-                self._choose(b, way, ways, [*values, out, out_row, final, add])
-            with b.if_then(turned):
-                values = [workspace, pitch, constant(1), target, c_column, rows, width]
-                b.call(transpose, values)
-            b.store(b.add(j, pitch), place)
+                right = b.select(direct, right, packed)
+                right_row = b.select(direct, v_depth, pitch)
+                if not free:
+                    # What the panel before has added must not be added again.
+                    again = b.select(turned, constant(0), b.sub(done, j))
+                    final = b.sub(final, again)
+                values = [rows, steps, s_at, s_row, s_depth, right, right_row]
+                self.choose(b, way, ways, [*values, out, out_row, final, add])
+                with b.if_then(b.and_(turned, last)):
+                    values = [gather, pitch, constant(1), target, c_column, rows, width]
+                    b.call(transpose, values)
+                b.store(b.add(done, pitch), place)
         b.ret_void()
         return f
 
@@ -330,12 +290,13 @@ def workspace_bytes(
     """
     plan = checked(dtype, (m, n, k), (trans_a, trans_b), (lda, ldb, ldc))
     machine = host()
-    numbers = 0
+    lanes = machine.lanes(dtype)
+    vectors = 0
     if plan.c_column != 1 and not plan.dots:
-        numbers += min(plan.rows, plan.chunk)
-    if plan.packs(machine, machine.lanes(dtype)):
-        numbers += min(plan.depth, DEPTH)
-    return numbers * machine.panel * machine.vector_bytes
+        vectors += min(plan.rows, plan.chunk) * -(-plan.columns // lanes)
+    if plan.packs(machine, lanes):
+        vectors += min(plan.depth, machine.depth) * machine.panel
+    return vectors * machine.vector_bytes
 
 
 def prefers_own(
@@ -354,9 +315,8 @@ def prefers_own(
       inputs) again if one extent is at most 256, and A transposed times B (to the
       weights) if both factors fit in 3 MiB: larger ones want blocking that is not done
       here.
-    - B in rows, with fewer registers: A times B if one extent is at most 32 or the
-      product of all three at most a million, A transposed times B if both factors fit
-      in 192 KiB, or in 3 MiB and the result is at most 20 wide or high.
+    - B in rows, with fewer registers: if one extent is at most 64 (to the weights, one
+      of the result), or the product of all three at most a million.
     - Both transposed: no.
 
     Parameters
@@ -379,12 +339,10 @@ def prefers_own(
     """
     if trans_b:
         return not trans_a and min(m, n, k) <= THIN
-    stored = (m + n) * k * np.dtype(dtype).itemsize
+    small = m * n * k <= SMALL
     if not host().free_masks:
-        if trans_a:
-            thin = min(m, n) <= NARROW_RESULT
-            return stored <= (CACHE if thin else NARROW_CACHE)
-        return min(m, n, k) <= NARROW or m * n * k <= SMALL
-    if m * n * k <= SMALL:
+        return small or min((m, n) if trans_a else (m, n, k)) <= NARROW
+    if small:
         return False
+    stored = (m + n) * k * np.dtype(dtype).itemsize
     return stored <= CACHE if trans_a else min(m, n, k) <= THIN

@@ -14,7 +14,6 @@ import llvmlite.binding as llvm
 import numpy as np
 
 __all__ = [
-    "DEPTH",
     "DOT_COLUMNS",
     "Machine",
     "Plan",
@@ -23,7 +22,6 @@ __all__ = [
     "host",
 ]
 
-DEPTH = 512  # inner steps per panel: 512 x 3 vectors of 64 bytes are 96 KiB, within L2
 DOT_COLUMNS = 3  # columns of a tile of dot products
 CHUNK = 2**19  # bytes of rows that every panel reads again: half of an L2 of 1 MiB
 
@@ -46,6 +44,8 @@ class Machine:
         Whether masks cost neither time nor a register of the others. If not, a mask in
         each step puts one result of a full tile out of its register, which halves the
         rate, and a masked store takes 12 cycles on AMD's processors.
+    depth : int
+        Inner steps at a time.
     """
 
     vector_bytes: int
@@ -53,6 +53,7 @@ class Machine:
     accumulators: int
     masks: bool
     free_masks: bool = False
+    depth: int = 128
 
     def lanes(self, dtype: str) -> int:
         """Return the numbers in a vector."""
@@ -63,8 +64,10 @@ class Machine:
         return min(8, self.accumulators // vectors)
 
 
-# 8 rows of 3 vectors fill 24 of 32 registers, 6 rows of 2 vectors 12 of 16.
-AVX512 = Machine(64, 3, 24, masks=True, free_masks=True)
+# 8 rows of 3 vectors fill 24 of 32 registers, 6 rows of 2 vectors 12 of 16. A panel of
+# 512 steps by 3 vectors of 64 bytes is within the 1 MiB L2 of processors with AVX-512;
+# 128 steps of two factors, two cache lines each, are just within an L1 of 32 KiB.
+AVX512 = Machine(64, 3, 24, masks=True, free_masks=True, depth=512)
 AVX2 = Machine(32, 2, 12, masks=True)
 NEON = Machine(16, 3, 24, masks=False)
 SSE = Machine(16, 2, 12, masks=False)

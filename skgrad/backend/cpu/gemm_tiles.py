@@ -28,14 +28,76 @@ DOTS = 4  # rows of a tile of dot products: four sums are added up at once
 class Tiles(Writer):
     """Writes the functions that products are made of."""
 
+    # --- columns, a panel at a time ---------------------------------------------------
+
+    def groups(self, b: ir.IRBuilder, count: ir.Value, most: int) -> ir.Value:
+        """Return how many of so many vectors or columns to take next."""
+        few = smaller(b, count, constant(most))
+        if most < 3:
+            return few
+        # Four are two and two: one alone leaves the processor waiting for its sums.
+        return b.select(b.icmp_signed("==", count, constant(4)), constant(2), few)
+
+    def panel(
+        self, b: ir.IRBuilder, j: ir.Value, columns: ir.Value
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Return where the next panel begins, its vectors, and its function's number.
+
+        Where masks are not free, a last vector that is not full begins early enough to
+        be full: what it has in common with the vector before is computed twice. Only a
+        result narrower than a vector is masked.
+        """
+        lanes, most = constant(self.lanes), self.machine.panel
+        left = b.sub(columns, j)
+        if self.machine.free_masks:
+            n = b.udiv(b.add(left, constant(self.lanes - 1)), lanes)
+            n = self.groups(b, n, most)
+            return j, n, n
+        n = self.groups(b, b.udiv(left, lanes), most)
+        partial = b.icmp_signed("==", n, constant(0))
+        narrow = b.icmp_signed("<", columns, lanes)
+        early = b.select(narrow, j, smaller(b, j, b.sub(columns, lanes)))
+        n = b.select(partial, constant(1), n)
+        return early, n, b.select(narrow, constant(most + 1), n)
+
+    def choose(
+        self,
+        b: ir.IRBuilder,
+        n: ir.Value,
+        ways: list[ir.Function],
+        values: list[ir.Value],
+    ) -> None:
+        """Call the first function for 1, the second for 2 and so on."""
+        after = b.append_basic_block("chosen")
+        switch = b.switch(n, after)
+        for i, way in enumerate(ways, 1):
+            case = b.append_basic_block("case")
+            switch.add_case(constant(i), case)
+            b.position_at_end(case)
+            b.call(way, values)
+            b.branch(after)
+        b.position_at_end(after)
+
+    def panels(self) -> list[ir.Function]:
+        """Write the functions of panels, in the order of their numbers from 1."""
+        free, most = self.machine.free_masks, self.machine.panel
+        ways = [self.rows(n, masked=free) for n in range(1, most + 1)]
+        return ways if free else [*ways, self.rows(1, masked=True)]
+
+    def padded(self, b: ir.IRBuilder, columns: ir.Value) -> ir.Value:
+        """Return the columns of whole vectors."""
+        more = b.add(columns, constant(self.lanes - 1))
+        return b.and_(more, constant(-self.lanes))
+
     # --- rows times one panel -----------------------------------------------------
 
     def rows(self, vectors: int, masked: bool) -> ir.Function:
         """Write the product of rows and one panel of so many vectors.
 
         Arguments: rows, depth; the factor read by broadcast and its two strides; the
-        panel and its stride; the result and its row stride; the lanes in use of the
-        last vector, if it is masked; whether to add to the result.
+        panel and its stride; the result and its row stride; the lanes of the last
+        vector in use, the first ones if it is masked, else those to add to; whether to
+        add to the result.
         """
         types = [I64, I64, POINTER, I64, I64, POINTER, I64, POINTER, I64, I64, I1]
         f, b = self.function(f"rows{vectors}{'_masked' * masked}", types)
@@ -109,7 +171,7 @@ class Tiles(Writer):
         mask: ir.Value | None,
     ) -> None:
         """Write sums to the result, added to what is there where asked."""
-        c_row, add = f.args[8], f.args[10]
+        c_row, lanes, add = f.args[8:]
         places = []
         for i in range(len(sums)):
             r, q = divmod(i, vectors)
@@ -119,9 +181,14 @@ class Tiles(Writer):
         before = b.block
         with b.if_then(add):
             inside = b.block
+            news = list(sums)
+            if mask is None and vectors == 1:
+                new = self.first(b, b.sub(constant(self.lanes), lanes))
+                zero = ir.Constant(self.vector, None)
+                news = [b.select(new, zero, x) for x in sums]
             totals = [
                 b.fadd(self.load(b, *place), x)
-                for x, place in zip(sums, places, strict=True)
+                for x, place in zip(news, places, strict=True)
             ]
         joined = []
         for x, total in zip(sums, totals, strict=True):

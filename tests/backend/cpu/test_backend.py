@@ -45,7 +45,9 @@ def test_products(extents, batch, rng):
     a = rng.normal(size=(batch, m, k)).astype("float32")
     b = rng.normal(size=(batch, n, k)).astype("float32")
     out = np.full((batch, m, n), np.nan, dtype="float32")
-    space = np.zeros(backend.workspace("float32", sizes) + 64, dtype=np.uint8)
+    space = np.zeros(
+        backend.workspace("product", "float32", sizes) + 64, dtype=np.uint8
+    )
     spaces = [space[-space.ctypes.data % 64 :]]
     address, extra, table = backend.instruction("product", ("float32",), sizes)
     places = [x.ctypes.data for x in (a, b, out, *([] if extra else spaces))]
@@ -58,9 +60,9 @@ def test_products(extents, batch, rng):
 def test_own_products_have_a_workspace_and_those_of_blas_none():
     assert gemm.prefers_own("float32", *OWN, False, True)
     assert not gemm.prefers_own("float32", *BLAS, False, True)
-    assert backend.workspace("float32", sizes_of(*OWN)) >= 64
-    assert backend.workspace("float32", sizes_of(*BLAS)) == 0
-    assert backend.workspace("float32", sizes_of(*OWN, batch=2)) == 0
+    assert backend.workspace("product", "float32", sizes_of(*OWN)) >= 64
+    assert backend.workspace("product", "float32", sizes_of(*BLAS)) == 0
+    assert backend.workspace("product", "float32", sizes_of(*OWN, batch=2)) == 0
 
 
 def test_an_unknown_instruction_has_no_function():
