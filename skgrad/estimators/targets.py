@@ -112,17 +112,18 @@ class GradientClassifierMixin(ClassifierMixin):
 
     def _rows(self, X, y, sample_weight, dtype, reset):
         rows = super()._rows(X, y, sample_weight, dtype, reset)
-        if not hasattr(self, "classes_"):
+        first = not hasattr(self, "classes_")
+        if first:
             self.classes_ = np.unique(rows.y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes in the rows with a "
                 f"positive weight. Got one class: {self.classes_[0]!r}."
             )
-        unseen = np.setdiff1d(rows.y, self.classes_)
-        if len(unseen):
+        unseen = [] if first else np.setdiff1d(rows.y, self.classes_).tolist()
+        if unseen:
             raise ValueError(
-                f"y has classes {unseen.tolist()} that were not among the classes "
+                f"y has classes {unseen} that were not among the classes "
                 f"{self.classes_.tolist()} of the first fit."
             )
         return rows

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from skgrad.core.primitive import Abstract, Primitive
 from skgrad.exceptions import GraphError
 from skgrad.executor.graph import Equation, Graph, Variable
@@ -29,6 +31,8 @@ __all__ = ["FUSED", "REDUCTIONS", "VIEWS", "fuse", "squeezed"]
 
 VIEWS = frozenset({"alias", "broadcast", "reshape", "slice", "transpose", "unpack"})
 REDUCTIONS = frozenset({"max", "prod", "sum"})
+
+_FLOATS = {name: np.dtype(name) for name in ("float64", "float32")}
 
 # A kernel's live values should fit the registers of a processor, and its compilation
 # should take milliseconds.
@@ -179,8 +183,8 @@ class _Fusion:
                 for i in group.equations:
                     self.group_of[i] = home
                 home.equations.extend(group.equations)
-            for base in bases:
-                last_reader[base] = home
+            if home.fusable:
+                last_reader.update(dict.fromkeys(bases, home))
             if home.fusable and not home.space:
                 last_scalar[home.precision] = home
         return done
@@ -324,11 +328,8 @@ def _precision(equation: Equation) -> str | None:
 
     A kernel has one precision: a double among floats would halve its speed.
     """
-    dtypes = {v.dtype.name for v in (*equation.inputs, *equation.outputs)}
-    for name in ("float64", "float32"):
-        if name in dtypes:
-            return name
-    return None
+    dtypes = {v.dtype for v in (*equation.inputs, *equation.outputs)}
+    return next((name for name, dtype in _FLOATS.items() if dtype in dtypes), None)
 
 
 def _compatible(home: _Group, group: _Group) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,20 @@ class ReferenceExecutor:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._slots = _numbered(graph)
-        self._calls = _scheduled(graph, self._slots)
-        self._outputs = tuple(self._slots[v] for v in graph.outputs)
+
+    # Made at the first run: most programs are traced here and run elsewhere.
+
+    @cached_property
+    def _slots(self) -> dict[Variable, int]:
+        return _numbered(self.graph)
+
+    @cached_property
+    def _calls(self) -> list[Call]:
+        return _scheduled(self.graph, self._slots)
+
+    @cached_property
+    def _outputs(self) -> tuple[int, ...]:
+        return tuple(self._slots[v] for v in self.graph.outputs)
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs for inputs that are not checked."""

@@ -41,6 +41,8 @@ class Curvature:
         Number of curved directions.
     definite : bool
         Whether the Hessian is safely positive definite.
+    rcond : float
+        Reciprocal condition number (1-norm) of the scaled Hessian; 0 unless definite.
 
     Examples
     --------
@@ -55,12 +57,13 @@ class Curvature:
 
     def __init__(self, hessian: Matrix) -> None:
         symmetric = 0.5 * (hessian + hessian.T)
+        self.hessian = symmetric
         self.inverse_scale, empty = _inverse_scale(symmetric)
         scaled = symmetric * self.inverse_scale * self.inverse_scale[:, np.newaxis]
         scaled[empty] = 0.0
         scaled[:, empty] = 0.0
         self.largest = float(np.abs(scaled).sum(axis=0).max(initial=0.0))
-        self.cholesky = _cholesky(scaled, self.largest)
+        self.cholesky, self.rcond = _cholesky(scaled, self.largest)
         self.rank = len(hessian)
         self.definite = self.cholesky is not None
         if not self.definite:
@@ -173,6 +176,29 @@ class Curvature:
         """Return a bound on the eigenvalues; without curvature, one for a unit step."""
         return self.largest or float(np.linalg.norm(slopes))
 
+    def product(self, step: Vector) -> Vector:
+        """Return the Hessian times a step: the change of the gradient along it.
+
+        Parameters
+        ----------
+        step : ndarray of shape (n_parameters,)
+            The step.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            The product.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.optim.curvature import Curvature
+        >>> Curvature(np.diag([4.0, 1.0])).product(np.array([1.0, 3.0]))
+        array([4., 3.])
+        """
+        change: Vector = self.hessian @ step
+        return change
+
     def length(self, step: Vector) -> float:
         """Return the Euclidean length of a step in the scaled parameters.
 
@@ -263,6 +289,8 @@ class BlockCurvature:
         Number of curved directions.
     definite : bool
         Whether every block is safely positive definite.
+    rcond : float
+        The smallest reciprocal condition number of a block.
 
     Examples
     --------
@@ -281,6 +309,7 @@ class BlockCurvature:
         self.parts = distinct * len(self.index) if equal else distinct
         self.rank = sum(part.rank for part in self.parts)
         self.definite = all(part.definite for part in distinct)
+        self.rcond = min(part.rcond for part in distinct)
 
     def newton_step(self, gradient: Vector) -> Vector:
         """Return the Newton step of every block, see `Curvature.newton_step`.
@@ -328,6 +357,21 @@ class BlockCurvature:
             A direction of descent (zero where the gradient is).
         """
         return self._joined(lambda part, g: part.gradient_step(g), gradient)
+
+    def product(self, step: Vector) -> Vector:
+        """Return the Hessian times a step.
+
+        Parameters
+        ----------
+        step : ndarray of shape (n_parameters,)
+            The step.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            The product.
+        """
+        return self._joined(lambda part, s: part.product(s), step)
 
     def length(self, step: Vector) -> float:
         """Return the Euclidean length of a step in the scaled parameters.
@@ -399,13 +443,13 @@ def _inverse_scale(hessian: Matrix) -> tuple[Vector, NDArray[np.bool_]]:
     return 1 / np.where(empty, top, scale), empty
 
 
-def _cholesky(scaled: Matrix, norm: float) -> tuple[Matrix, bool] | None:
-    """Return the Cholesky factor, or None unless safely positive definite."""
+def _cholesky(scaled: Matrix, norm: float) -> tuple[tuple[Matrix, bool] | None, float]:
+    """Return the Cholesky factor and rcond; None unless safely positive definite."""
     if not len(scaled):
-        return None
+        return None, 0.0
     try:
         factor: tuple[Matrix, bool] = linalg.cho_factor(scaled)
     except linalg.LinAlgError:
-        return None
-    rcond, _ = linalg.lapack.dpocon(factor[0], norm)
-    return factor if float(rcond) > WELL_CONDITIONED else None
+        return None, 0.0
+    rcond = float(linalg.lapack.dpocon(factor[0], norm)[0])
+    return (factor, rcond) if rcond > WELL_CONDITIONED else (None, 0.0)

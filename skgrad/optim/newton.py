@@ -33,9 +33,10 @@ ARMIJO = 1e-4
 # Halvings and tenths of a step before the line search gives up: 1e-16 of the step.
 MAX_BACKTRACKS = 54
 
-# Reduction of the gradient by a full step after which the next one uses the same
-# Hessian: it reduces it as much again, for the price of a gradient.
-REUSE = 0.1
+# A full step that reduces the gradient to this part of it at least is followed by one
+# with the same Hessian, which reduces it as much again, if so many of those will do. A
+# Hessian of many rows costs about three gradients.
+REUSE, REUSES = 0.1, 3
 
 # Refinement steps of a quadratic function; each must be half as long as the one before.
 MAX_REFINEMENTS = 20
@@ -43,6 +44,11 @@ MAX_REFINEMENTS = 20
 # Relative error of the predicted decrease of the first step up to which a function is
 # quadratic.
 QUADRATIC = 1e-6
+
+# What is known of a quadratic function after one evaluation is taken for its minimum if
+# the reciprocal condition number of its Hessian and the part of the value that is left
+# are above these: 12 digits of the one and 10 of the other are right.
+WELL_CONDITIONED, LEFT = 1e-4, 1e-6
 
 # Relative error of the predicted decrease up to which the curvature of the point
 # before still holds.
@@ -91,8 +97,8 @@ class Newton(FullBatchOptimizer):
     *No or negative curvature.* A direction with negative curvature, or with none and
     yet a slope, gets a Levenberg shift, which is adapted from step to step [1]_.
 
-    *Hessians.* A step that reduces the gradient to a tenth is followed by one with the
-    same Hessian (Shamanskii's method), as a new one costs more than it saves.
+    *Hessians.* Close to the minimum some steps may follow one with the same Hessian
+    (Shamanskii's method), where a new one costs more than it saves.
 
     *Last digits.* After the tolerance, or the rounding floor of the value, is reached,
     a function that is not quadratic is minimised until the gradient has fallen by
@@ -143,7 +149,9 @@ class Newton(FullBatchOptimizer):
             ``fun(x) -> (value, gradient)`` and
             ``fun(x, hessian=True) -> (value, gradient, hessian)``, the Hessian of
             shape (n_parameters, n_parameters) or a
-            `~skgrad.optim.curvature.BlockDiagonal`.
+            `~skgrad.optim.curvature.BlockDiagonal`. An attribute ``quadratic`` that
+            is true says that the Hessian is constant: unless digits would be lost,
+            the minimum is then known after the first evaluation.
         x0 : array-like of shape (n_parameters,)
             Starting point.
         callback : callable, default=None
@@ -192,6 +200,8 @@ class _Run:
         self.last_length = np.inf
         self.quadratic = True
         self.reduced = False  # whether the last step says to keep the Hessian
+        self.refining = False
+        self.tol = 0.0
         self.expandable = self._expand(x)
         self.first_value, self.first_norm = self.point.value, self.point.norm
 
@@ -207,6 +217,7 @@ class _Run:
 
     def descend(self, max_iter: int, tol: float) -> MinimizeStatus:
         """Take damped Newton steps until something stops them."""
+        self.tol = tol
         if not self.expandable:
             return MinimizeStatus.NOT_FINITE
         while self.point.norm > tol:
@@ -230,7 +241,9 @@ class _Run:
 
     def _advance(self, step: Vector) -> bool:
         """Take `step` or a part of it; tell whether there was one."""
-        trial, fraction = line_search(self.objective, self.point, step)
+        trial, fraction = self._known(step), 1.0
+        if trial is None:
+            trial, fraction = line_search(self.objective, self.point, step)
         if trial is None:
             return False
         predicted = -0.5 * self.point.gradient @ step
@@ -239,7 +252,8 @@ class _Run:
         self.trusted = bool(error <= TRUST * predicted)
         if not self.nit:
             self.quadratic = bool(error <= QUADRATIC * predicted)
-        self.reduced = fraction == 1 and trial.norm <= REUSE * self.point.norm
+        part = trial.norm / self.point.norm if fraction == 1 else 1.0
+        self.reduced = part <= REUSE and trial.norm * part**REUSES <= self.tol
         if not self.curvature.definite:
             damping = self.damping * (0.1 if fraction == 1 else 10.0)
             self.damping = min(max(damping, LEAST_DAMPING), LARGEST_DAMPING)
@@ -247,6 +261,18 @@ class _Run:
         self.point = trial
         self.nit += 1
         return True
+
+    def _known(self, step: Vector) -> Point | None:
+        """Return where a step leads on a quadratic function, if that is exact."""
+        quadratic = getattr(self.objective.fun, "quadratic", False)
+        if not quadratic or self.curvature.rcond < WELL_CONDITIONED:
+            return None
+        x, value, gradient = self.point
+        change = self.curvature.product(step)
+        after = value + float(step @ (gradient + 0.5 * change))
+        if not after > LEFT * abs(value):
+            return None
+        return Point(x + step, after, gradient + change)
 
     def _recover(self) -> bool:
         """Descend along the scaled gradient where Newton's direction led nowhere.
@@ -265,7 +291,9 @@ class _Run:
         The curvature is that of the point before, which saves a Hessian; it is used
         where it predicted the last decrease well.
         """
-        return self.trusted and self._promised() <= EPS * abs(self.point.value)
+        if self.refining or not self.trusted:
+            return False
+        return self._promised() <= EPS * abs(self.point.value)
 
     def _promised(self) -> float:
         """Return the decrease of the value that the quadratic model promises."""
@@ -289,7 +317,7 @@ class _Run:
 
     def refine(self, status: MinimizeStatus, tol: float) -> MinimizeStatus:
         """Add the last digits, as the notes say."""
-        nit, self.callback = self.nit, None
+        nit, self.callback, self.refining = self.nit, None, True
         if self.quadratic:
             self._correct()
         elif self.first_norm > tol:
@@ -304,7 +332,7 @@ class _Run:
             x, value, gradient = self.point
             step = self.curvature.newton_step(gradient)
             length = self.curvature.length(step)
-            least = EPS * self.curvature.length(x)
+            least = 16 * EPS * self.curvature.length(x)  # digits it would change
             if not least < length <= 0.5 * self.last_length:
                 break
             trial = self.objective(x + step)

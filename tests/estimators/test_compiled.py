@@ -70,7 +70,7 @@ MODELS = {
     "linear": GradientLinearRegressor(),
     "linear-lbfgs": GradientLinearRegressor(optimizer="lbfgs", tol=1e-10),
     "linear-adam": GradientLinearRegressor(optimizer="adam", **FAST),
-    "logistic": GradientLinearClassifier(alpha=0.01, tol=1e-10),
+    "logistic": GradientLinearClassifier(alpha=0.01, tol=1e-8),
     "logistic-lbfgs": GradientLinearClassifier(
         alpha=0.01, optimizer="lbfgs", tol=1e-12
     ),

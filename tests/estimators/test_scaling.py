@@ -19,6 +19,18 @@ def test_equals_standard_scaler(rng, offset):
     np.testing.assert_allclose(scale, expected[1], rtol=1e-10 if offset < 1e8 else 1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_first_rows_may_be_far_from_the_others(rng, dtype):
+    n = 70_000
+    X = np.column_stack([np.arange(n), np.where(np.arange(n) < 100, 0.0, 1e6)])
+    X[:, 1] += rng.normal(size=n)
+    X, w = X.astype(dtype), rng.uniform(0.1, 3, size=n)
+    for actual, expected in zip(
+        weighted_mean_and_scale(X, w), moments(X.astype(float), w), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-11)
+
+
 def test_weights_are_repetitions(rng):
     X, w = rng.normal(size=(20, 3)) + 5, rng.integers(1, 4, size=20)
     one = weighted_mean_and_scale(X, w.astype(float))

@@ -1,5 +1,7 @@
 """All rows at once: blocks, penalties, smoothed kinks, ways to stop."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from train.problems import make_frame, make_network, make_problem
@@ -7,7 +9,7 @@ from train.problems import make_frame, make_network, make_problem
 import skgrad
 from skgrad import nn
 from skgrad.exceptions import DivergenceError, ParameterError
-from skgrad.losses import FunctionLoss, Quantile, SquaredError
+from skgrad.losses import FunctionLoss, Quantile, SquaredError, get_loss
 from skgrad.optim import LBFGS, Newton
 from skgrad.train import Data, Frame, Objective, StopReason, fit_full_batch
 from skgrad.train.full_batch import WIDTHS, Evaluation
@@ -64,7 +66,7 @@ def test_newton_is_the_closed_form():
     np.testing.assert_allclose(fit.state.params, expected, rtol=1e-12)
     assert fit.state.epoch == len(fit.epochs) == 1
     assert fit.reason is StopReason.CONVERGED
-    assert fit.n_traces == 2  # with the Hessian and without
+    assert fit.n_traces == 1  # one evaluation says all
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
@@ -191,3 +193,51 @@ def test_float32_parameters_stay_float32():
     fit = run((objective, Data(X, X[:, 0], 0 * X[:, 0] + 1), make_frame("float32")))
     assert fit.state.params.dtype == np.float32
     assert fit.epochs[-1].objective < 0.1 * fit.epochs[0].objective
+
+
+# --- Newton's method on many rows -------------------------------------------------
+
+
+def make_counts(n=5000, rare=False):
+    """Return a Poisson problem; rare counts are all zero in every eighth row."""
+    objective, data, frame = make_linear(n, get_loss("poisson"), alpha=0.01)
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(np.exp(data.X @ [0.3, -0.2, 0.1])).astype(float)
+    if rare:
+        counts[::8] = 0.0
+    return objective, replace(data, y=counts, w=rng.uniform(0.5, 1.5, n)), frame
+
+
+@pytest.mark.parametrize("rare", [False, True])
+def test_a_part_of_the_rows_is_where_newton_begins(monkeypatch, rare):
+    problem = make_counts(rare=rare)
+    whole = run(problem, Newton(), tol=1e-9)
+    monkeypatch.setattr("skgrad.train.data.BLOCK_BYTES", 1)  # 256 rows, the least
+    monkeypatch.setattr("skgrad.train.full_batch.MANY_ROWS", 1000)
+    sizes = []
+    unwatched = Evaluation._sums
+
+    def watched(self, theta, hessian):
+        sizes.append(self.data.n_samples)
+        return unwatched(self, theta, hessian)
+
+    monkeypatch.setattr(Evaluation, "_sums", watched)
+    begun = run(problem, Newton(), tol=1e-9)
+    assert set(sizes) == {5000, 500}
+    np.testing.assert_allclose(begun.state.params, whole.state.params, rtol=1e-8)
+    assert begun.reason is StopReason.CONVERGED
+    assert begun.n_traces == 2
+    if not rare:
+        assert len(begun.epochs) < len(whole.epochs)
+
+
+def test_a_part_that_leads_astray_is_left(monkeypatch):
+    objective, data, frame = make_linear(4096, get_loss("log_loss"))
+    y = (data.X[:, 0] + np.random.default_rng(2).normal(size=4096) > 0).astype(float)
+    y[::8] = 1.0  # a single class: the minimum there is at infinity
+    problem = objective, replace(data, y=y), frame
+    whole = run(problem, Newton(), tol=1e-9)
+    monkeypatch.setattr("skgrad.train.full_batch.MANY_ROWS", 1000)
+    monkeypatch.setattr("skgrad.train.data.BLOCK_BYTES", 1)
+    begun = run(problem, Newton(), tol=1e-9)
+    np.testing.assert_allclose(begun.state.params, whole.state.params, rtol=1e-8)
