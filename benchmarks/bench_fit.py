@@ -34,7 +34,7 @@ import fit_tables
 import numpy as np
 from fit_linear import linear, small
 from fit_problems import N_ROWS, Products, control, medians, request_for
-from peers import KINDS, seconds
+from peers import KINDS, STARTED, seconds
 from sklearn.exceptions import ConvergenceWarning
 
 import skgrad
@@ -42,6 +42,7 @@ import skgrad
 HERE = Path(__file__).parent
 PACKAGES = ("skgrad", "numpy", "scipy", "scikit-learn", "torch", "jax", "llvmlite")
 EPOCHS = 20
+OURS = ("skgrad", "skgrad.train")  # behind fit and predict, and the loop beneath
 WIDTHS, BATCHES = [(64,), (100,), (256, 256)], [32, 256, 1024]
 CONFIGS = [
     *[(hidden, batch, "float32") for hidden in WIDTHS for batch in BATCHES],
@@ -202,20 +203,21 @@ def whole_fits(request, cores, options):
     """Return the samples of each library; compiled caches are empty unless said."""
     samples = {}
     with tempfile.TemporaryDirectory() as warm:
-        started("skgrad", request, cores, warm)
+        for name in OURS:
+            started(name, request, cores, warm)
         for turn in range(1 if options.quick else 3):
-            for name in KINDS:
+            for name in STARTED:
                 if name == "torch.compile" and (turn or cores is options.core):
                     continue  # once is long enough, on all cores
                 if name == "PyTorch, fused Adam":
                     continue  # starts as PyTorch does
                 with tempfile.TemporaryDirectory() as cold:
-                    label = f"{name}, cold cache" if name == "skgrad" else name
+                    label = f"{name}, cold cache" if name in OURS else name
                     sample = started(name, request, cores, cold)
                     samples.setdefault(label, []).append(sample)
-                if name == "skgrad":
+                if name in OURS:
                     sample = started(name, request, cores, warm)
-                    samples.setdefault("skgrad, warm cache", []).append(sample)
+                    samples.setdefault(f"{name}, warm cache", []).append(sample)
     return samples
 
 

@@ -321,6 +321,43 @@ class Skgrad(Estimator):
         return shuffle_seconds(lambda: list(data.batches(self.task.batch, SEED, 0)))
 
 
+class SkgradTrain:
+    """The training loop under the estimators, as the peers are: no scikit-learn."""
+
+    def __init__(self):
+        from skgrad import losses, nn, optim, train  # noqa: PLC0415
+
+        self.losses, self.nn, self.optim, self.train = losses, nn, optim, train
+
+    def whole_fit(self, request):
+        import numpy as np  # noqa: PLC0415
+
+        nn, optim, train = self.nn, self.optim, self.train
+        task, layers = Task(request), []
+        for W, b in task.layers:
+            layer = nn.Linear(*W.T.shape).to(dtype=W.dtype)
+            layer.load_state_dict({"weight": W, "bias": b})
+            layers += [layer, nn.ReLU()]
+        fit = train.fit_stochastic(
+            train.Objective(
+                nn.Sequential(*layers[:-1]), self.losses.SquaredError(), None
+            ),
+            optim.Adam(),
+            optim.Constant(),
+            train.Data(task.X, task.y, np.ones_like(task.y)),
+            train.Frame.identity(task.X.shape[1], task.X.dtype),
+            train.Settings(
+                learning_rate=RATE,
+                batch_size=task.batch,
+                max_iter=request["epochs"],
+                tol=None,
+                seed=SEED,
+            ),
+        )
+        self.executors = {fit.executor}
+        return [epoch.objective for epoch in fit.epochs]
+
+
 class ScikitLearn(Estimator):
     def __init__(self):
         from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
@@ -367,6 +404,9 @@ KINDS = {
 }
 
 
+STARTED = {"skgrad.train": SkgradTrain, **KINDS}
+
+
 def answered(peer, request):
     if request["do"] == "prepare":
         answer = peer.prepare(Task(request))
@@ -397,7 +437,7 @@ def start(name, request):
         import sklearn.neural_network  # noqa: F401, PLC0415
     answer["sklearn_s"] = time.perf_counter() - begin
     try:
-        peer = KINDS[name]()
+        peer = STARTED[name]()
     except ImportError as error:
         print(json.dumps({"missing": str(error)}))
         return

@@ -11,13 +11,27 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from skgrad.typing import Array, ArrayLike, DTypeLike, Shape
 
 __all__ = ["array", "device", "elementwise", "instruction"]
 
 device = "cpu"
+
+
+# SciPy loads its special functions, 0.2 s, where one of them is used.
+
+
+def _sigmoid(x: Array) -> Array:
+    out: Array = scipy.special.expit(x)
+    return out
+
+
+def _erf(x: Array) -> Array:
+    out: Array = scipy.special.erf(x)
+    return out
+
 
 # The names an expression may use. The constants are Python numbers: NumPy's rule for
 # them keeps float32 expressions in float32.
@@ -37,9 +51,9 @@ _PREAMBLE: dict[str, Any] = {
     "sin": np.sin,
     "cos": np.cos,
     "tanh": np.tanh,
-    "sigmoid": special.expit,
+    "sigmoid": _sigmoid,
     "softplus": lambda x: np.logaddexp(x, 0.0),
-    "erf": special.erf,
+    "erf": _erf,
     "power": np.power,
     "maximum": np.maximum,
     "minimum": np.minimum,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgrad import nn
@@ -244,6 +243,9 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             return rows, held_out
         if not self.early_stopping:
             return rows, None
+        # Imported by the fits that split: 0.1 s of a process that does nothing else.
+        from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
         state = np.random.RandomState(host_generator(seed, "split").integers(2**31))
         train, held_out = train_test_split(
             np.arange(len(rows.X)),

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
 
 from skgrad import nn
 from skgrad.exceptions import ParameterError
@@ -155,6 +154,9 @@ class Fitting:
         if self.estimator.scoring == "loss":
             data, _ = self._data(self.held_out)
             return minus_loss(self.objective, data, self.frame, self.max_iter)
+        # Imported by the fits that score: 0.1 s of a process that does nothing else.
+        from sklearn.metrics import check_scoring  # noqa: PLC0415
+
         scorer = check_scoring(self.estimator, self.estimator.scoring)
         return partial(self._scored, scorer, self.held_out)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from skgrad import functional, ops
 from skgrad.exceptions import ShapeError
@@ -120,7 +120,7 @@ class LogLoss(Loss):
         counts = np.bincount(y.astype(np.intp), weights=weights, minlength=columns)
         priors = np.clip(counts / counts.sum(), SMALLEST_PRIOR, 1 - SMALLEST_PRIOR)
         if n_classes is None and columns == 2:
-            return float(special.logit(priors[1]))
+            return float(scipy.special.logit(priors[1]))
         logs = np.log(priors)
         return logs - logs.mean()
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import special
+import scipy
 
 from skgrad.core.params import did_you_mean
 from skgrad.exceptions import ParameterError
@@ -179,10 +179,10 @@ class LogitLink(Link):
     domain = Interval(0.0, 1.0, "both")
 
     def _link(self, y_pred: Any) -> Any:
-        return special.logit(y_pred)
+        return scipy.special.logit(y_pred)
 
     def _inverse(self, raw_prediction: Any) -> Any:
-        return special.expit(raw_prediction)
+        return scipy.special.expit(raw_prediction)
 
 
 class MultinomialLogitLink(Link):
@@ -214,7 +214,7 @@ class MultinomialLogitLink(Link):
         return logs - logs.mean(axis=-1, keepdims=True)
 
     def _inverse(self, raw_prediction: Any) -> Any:
-        return special.softmax(raw_prediction, axis=-1)
+        return scipy.special.softmax(raw_prediction, axis=-1)
 
 
 LINKS: Mapping[str, Link] = MappingProxyType(

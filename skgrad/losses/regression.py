@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from skgrad import ops
 from skgrad.losses.base import Hyper
@@ -341,4 +341,6 @@ def _root(gradient: Callable[[float], float], y: Any) -> float:
         return high
     smallest = float(np.finfo(np.float64).tiny)
     precision = 4 * float(np.finfo(np.float64).eps)
-    return float(brentq(gradient, low, high, xtol=smallest, rtol=precision))
+    return float(
+        scipy.optimize.brentq(gradient, low, high, xtol=smallest, rtol=precision)
+    )

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg
 
 from skgrad.optim.full_batch import Matrix, Vector
 
@@ -71,13 +71,15 @@ class Curvature:
 
     def _decompose(self, scaled: Matrix) -> None:
         """Split the space into curved, flat and negative directions."""
-        self.values, self.vectors = linalg.eigh(scaled)
+        self.values, self.vectors = scipy.linalg.eigh(scaled)
         rounding = 4 * len(scaled) * EPS * np.abs(self.values).max(initial=0.0)
         self.curved = self.values > rounding
         self.flat = np.abs(self.values) <= rounding
         self.rank = int(self.curved.sum())
         flat = self.vectors[:, self.flat] * self.inverse_scale[:, np.newaxis]
-        self.null_basis = linalg.qr(flat, mode="economic")[0] if flat.size else flat
+        self.null_basis = (
+            scipy.linalg.qr(flat, mode="economic")[0] if flat.size else flat
+        )
 
     def newton_step(self, gradient: Vector) -> Vector:
         """Return minus the pseudo-inverse on the curved directions times `gradient`.
@@ -100,7 +102,9 @@ class Curvature:
         array([-2., -2.])
         """
         if self.cholesky is not None:
-            solved = linalg.cho_solve(self.cholesky, self.inverse_scale * gradient)
+            solved = scipy.linalg.cho_solve(
+                self.cholesky, self.inverse_scale * gradient
+            )
             full: Vector = -self.inverse_scale * solved
             return full
         slopes = self._slopes(gradient)
@@ -448,8 +452,8 @@ def _cholesky(scaled: Matrix, norm: float) -> tuple[tuple[Matrix, bool] | None, 
     if not len(scaled):
         return None, 0.0
     try:
-        factor: tuple[Matrix, bool] = linalg.cho_factor(scaled)
-    except linalg.LinAlgError:
+        factor: tuple[Matrix, bool] = scipy.linalg.cho_factor(scaled)
+    except scipy.linalg.LinAlgError:
         return None, 0.0
-    rcond = float(linalg.lapack.dpocon(factor[0], norm)[0])
+    rcond = float(scipy.linalg.lapack.dpocon(factor[0], norm)[0])
     return (factor, rcond) if rcond > WELL_CONDITIONED else (None, 0.0)

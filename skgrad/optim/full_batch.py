@@ -6,14 +6,16 @@ differentiation. It returns a :class:`scipy.optimize.OptimizeResult` whose ``sta
 is a `MinimizeStatus`.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, OptimizeResult
 
 from skgrad.core.params import ParamsMixin, check_interval
 from skgrad.exceptions import ParameterError, ShapeError
@@ -24,7 +26,9 @@ __all__ = ["FullBatchOptimizer", "MinimizeStatus"]
 
 Vector: TypeAlias = NDArray[np.float64]
 Matrix: TypeAlias = NDArray[np.float64]
-BoundsLike: TypeAlias = Bounds | Sequence[tuple[float | None, float | None]]
+BoundsLike: TypeAlias = (
+    "scipy.optimize.Bounds | Sequence[tuple[float | None, float | None]]"
+)
 Callback: TypeAlias = Callable[[Vector, float, float, int], object]
 
 
@@ -127,7 +131,7 @@ class FullBatchOptimizer(ParamsMixin, ABC):
         x0: ArrayLike,
         callback: Callback | None = None,
         bounds: BoundsLike | None = None,
-    ) -> OptimizeResult:
+    ) -> scipy.optimize.OptimizeResult:
         """Minimise `fun` from `x0`.
 
         Parameters
@@ -176,16 +180,16 @@ class FullBatchOptimizer(ParamsMixin, ABC):
     def _result(
         self,
         status: MinimizeStatus,
-        point: "Point",
-        objective: "Objective",
+        point: Point,
+        objective: Objective,
         nit: int,
         norm: float,
-    ) -> OptimizeResult:
+    ) -> scipy.optimize.OptimizeResult:
         """Return the result that ends a run at `point`."""
         message = MESSAGES[status].format(
             norm=norm, value=point.value, tol=self.tol, max_iter=self.max_iter
         )
-        return OptimizeResult(
+        return scipy.optimize.OptimizeResult(
             x=point.x,
             fun=point.value,
             jac=point.gradient,

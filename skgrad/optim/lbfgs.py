@@ -1,11 +1,12 @@
 """L-BFGS: quasi-Newton steps from the last few gradients, with box constraints."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.optimize import Bounds, OptimizeResult
-from scipy.optimize import minimize as scipy_minimize
+import scipy
 
 from skgrad.exceptions import ParameterError
 from skgrad.optim.checks import check_integer
@@ -106,7 +107,7 @@ class LBFGS(FullBatchOptimizer):
         x0: ArrayLike,
         callback: Callback | None = None,
         bounds: BoundsLike | None = None,
-    ) -> OptimizeResult:
+    ) -> scipy.optimize.OptimizeResult:
         """Minimise `fun` from `x0`; see :meth:`FullBatchOptimizer.minimize`.
 
         Parameters
@@ -141,7 +142,7 @@ class LBFGS(FullBatchOptimizer):
         status = self._status(run)
         return self._result(status, run.best, run.objective, run.nit, run.norm())
 
-    def _status(self, run: "_Run") -> MinimizeStatus:
+    def _status(self, run: _Run) -> MinimizeStatus:
         """Drive SciPy's routine and say why it stopped."""
         if not run.best.finite:
             return MinimizeStatus.NOT_FINITE
@@ -155,7 +156,7 @@ class LBFGS(FullBatchOptimizer):
             "gtol": self.tol,
             "ftol": 0.0,
         }
-        scipy_minimize(
+        scipy.optimize.minimize(
             run.evaluate,
             run.best.x,
             method="L-BFGS-B",
@@ -181,7 +182,11 @@ class _Run:
     """What one call of SciPy's routine leaves behind."""
 
     def __init__(
-        self, objective: Objective, x: Vector, box: Bounds, callback: Callback | None
+        self,
+        objective: Objective,
+        x: Vector,
+        box: scipy.optimize.Bounds,
+        callback: Callback | None,
     ) -> None:
         self.objective = objective
         self.box = box
@@ -205,7 +210,9 @@ class _Run:
         # tenth of the way from there to x.
         return self.best.value + 4 * expected, -9 * self.best.gradient
 
-    def after_iteration(self, intermediate_result: OptimizeResult) -> None:
+    def after_iteration(
+        self, intermediate_result: scipy.optimize.OptimizeResult
+    ) -> None:
         """Keep the accepted point; SciPy has just evaluated it."""
         x = intermediate_result.x
         accepted = (
@@ -243,17 +250,19 @@ class _Run:
         return squares / curvature if curvature > 0 else np.inf
 
 
-def _box(bounds: BoundsLike | None, size: int) -> Bounds:
+def _box(bounds: BoundsLike | None, size: int) -> scipy.optimize.Bounds:
     """Return `bounds` as two vectors, infinite where a side is free."""
     if bounds is None:
-        return Bounds(np.full(size, -np.inf), np.full(size, np.inf))
-    if isinstance(bounds, Bounds):
+        return scipy.optimize.Bounds(np.full(size, -np.inf), np.full(size, np.inf))
+    if isinstance(bounds, scipy.optimize.Bounds):
         low, high = bounds.lb, bounds.ub
     else:
         low = np.array([-np.inf if b[0] is None else b[0] for b in bounds], dtype=float)
         high = np.array([np.inf if b[1] is None else b[1] for b in bounds], dtype=float)
-    if isinstance(bounds, Bounds) or len(bounds) == size:
-        box = Bounds(np.broadcast_to(low, size), np.broadcast_to(high, size))
+    if isinstance(bounds, scipy.optimize.Bounds) or len(bounds) == size:
+        box = scipy.optimize.Bounds(
+            np.broadcast_to(low, size), np.broadcast_to(high, size)
+        )
         if not np.all(box.lb <= box.ub):
             raise ParameterError(f"Every lower bound must be <= its upper bound: {box}")
         return box

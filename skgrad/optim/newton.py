@@ -1,10 +1,12 @@
 """Damped Newton: exact curvature for models of up to some thousand parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from scipy.optimize import OptimizeResult
+import scipy
 
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.optim.curvature import BlockDiagonal, prepared
@@ -140,7 +142,7 @@ class Newton(FullBatchOptimizer):
         x0: ArrayLike,
         callback: Callback | None = None,
         bounds: BoundsLike | None = None,
-    ) -> OptimizeResult:
+    ) -> scipy.optimize.OptimizeResult:
         """Minimise `fun` from `x0`; see :meth:`FullBatchOptimizer.minimize`.
 
         Parameters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import Bounds
+import scipy
 
 from skgrad.backend.cpu.threads import blas_threads
 from skgrad.core.random import RandomScope, entered
@@ -395,7 +395,9 @@ class _FullBatch:
         x0 = np.concatenate(
             [np.where(mask, theta.clip(0), theta), mask * (-theta).clip(0)]
         )
-        result = optimizer.minimize(split, x0, callback=note, bounds=Bounds(low, high))
+        result = optimizer.minimize(
+            split, x0, callback=note, bounds=scipy.optimize.Bounds(low, high)
+        )
         return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
 
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
