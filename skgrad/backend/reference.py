@@ -6,6 +6,7 @@ arrays and the primitive's static parameters. All functions are pure and return 
 (never NumPy scalars).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -33,6 +34,20 @@ def _erf(x: Array) -> Array:
     return out
 
 
+def _where(c: Array, x: Array, y: Array) -> Array:
+    # np.where branches on each element: where the condition is random, zeros in the
+    # place of some take 4 ns per element, and 1 ns as bits.
+    arrays = type(x) is type(y) is np.ndarray and x.ndim == 0 and c.shape == y.shape
+    if arrays and x.dtype == y.dtype and y.dtype in _WORDS:
+        word = _WORDS[y.dtype]
+        if x.view(word) == 0:
+            out: Array = (y.view(word) & (c.astype(word) - word(1))).view(y.dtype)
+            return out
+    return np.where(c, x, y)
+
+
+_WORDS = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64}
+
 # The names an expression may use. The constants are Python numbers: NumPy's rule for
 # them keeps float32 expressions in float32.
 _PREAMBLE: dict[str, Any] = {
@@ -55,9 +70,10 @@ _PREAMBLE: dict[str, Any] = {
     "softplus": lambda x: np.logaddexp(x, 0.0),
     "erf": _erf,
     "power": np.power,
+    "relu": lambda x: np.maximum(x, 0),
     "maximum": np.maximum,
     "minimum": np.minimum,
-    "where": np.where,
+    "where": _where,
     "equal": np.equal,
     "not_equal": np.not_equal,
     "less": np.less,
@@ -104,7 +120,9 @@ def elementwise(expression: str, n_operands: int) -> Callable[..., Array]:
 
 
 def _sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    return np.sum(x, axis=axes, keepdims=keepdims)
+    # np.sum does the same, and takes three times as long for a small array.
+    out: Array = np.add.reduce(x, axis=axes, keepdims=keepdims)  # type: ignore[call-overload]
+    return out
 
 
 def _max(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -128,10 +146,6 @@ def _argmax(x: Array, axis: int) -> Array:
 # --- linear algebra ---------------------------------------------------------------
 
 
-def _matmul(x: Array, y: Array) -> Array:
-    return np.matmul(x, y)
-
-
 def _gram(x: Array, w: Array) -> Array:
     return np.matmul(np.swapaxes(x, -1, -2), w[..., np.newaxis] * x)
 
@@ -140,12 +154,12 @@ def _gram(x: Array, w: Array) -> Array:
 
 
 def _reshape(x: Array, n_axes: int, shape: Shape) -> Array:
-    return np.reshape(x, x.shape[: x.ndim - n_axes] + shape)
+    return x.reshape(x.shape[: x.ndim - n_axes] + shape)
 
 
 def _transpose(x: Array, axes: tuple[int, ...]) -> Array:
-    lead = tuple(range(x.ndim - len(axes)))
-    return np.transpose(x, lead + tuple(a + x.ndim for a in axes))
+    n = x.ndim
+    return x.transpose((*range(n - len(axes)), *(a + n for a in axes)))
 
 
 def _broadcast(x: Array, n_axes: int, shape: Shape) -> Array:
@@ -198,12 +212,12 @@ def _pack(*xs: Array) -> Array:
 
 
 def _unpack(flat: Array, shapes: tuple[Shape, ...]) -> tuple[Array, ...]:
-    stops = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    starts = [0, *stops[:-1]]
-    return tuple(
-        flat[start:stop].reshape(shape)
-        for start, stop, shape in zip(starts, stops, shapes, strict=True)
-    )
+    parts, start = [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        parts.append(flat[start:stop].reshape(shape))
+        start = stop
+    return tuple(parts)
 
 
 # --- random bits ------------------------------------------------------------------
@@ -251,7 +265,7 @@ _INSTRUCTIONS: dict[str, Callable[..., Any]] = {
     "prod": _prod,
     "cumsum": _cumsum,
     "argmax": _argmax,
-    "matmul": _matmul,
+    "matmul": np.matmul,
     "gram": _gram,
     "reshape": _reshape,
     "transpose": _transpose,

@@ -461,14 +461,14 @@ def tanh(x: ArrayLike) -> Any:
 
 
 @elementwise(
-    "where(less_equal({0}, zero), zero, {0})",  # NaN stays NaN
+    "relu({0})",
     # The result says as well as the operand where the derivative is 0, and is read
     # again anyway: no mask has to be kept for the way back.
     (lambda g, out, x: where(less_equal(out, 0), 0, g),),
     kind="number",
 )
 def relu(x: ArrayLike) -> Any:
-    """Return max(x, 0); the derivative at 0 is taken as 0.
+    """Return max(x, 0); the derivative at 0 is taken as 0, and NaN stays NaN.
 
     {operands}
 

@@ -197,6 +197,10 @@ class Steps:
         self.data = data
         self.executor = "reference"
         self._programs: dict[int, Any] = {}
+        names = {name: name for name in ("learning_rate", "step")}
+        # Each is the source of an input, or the name of a table that is made anew.
+        batch: dict[str, Any] = batch_of(data, keys=data.keys, **names)
+        self._leaves: list[Array | str] = tree_leaves(batch)
 
     def run(
         self, state: TrainState, batches: Iterable[Array], rates: Array
@@ -207,7 +211,7 @@ class Steps:
         rates of all steps.
         """
         carry, treedef = tree_flatten((state.params, state.state))
-        totals = dict.fromkeys(SUMS, 0.0)
+        totals = np.zeros(len(SUMS))
         first = n_rows = 0
         for rows in batches:
             program = self._program(carry, treedef, rows[0])
@@ -216,29 +220,27 @@ class Steps:
                 numbers = np.arange(state.step + first, state.step + last)
                 varying = self._varying(part, rates[first:last], numbers)
                 carry, sums = program.steps(carry, self.hyper_leaves, varying, part)
-                for name, values in zip(SUMS, sums, strict=True):
-                    for value in values.tolist():
-                        totals[name] += value
+                # One after the other, so that the parts change no bit.
+                columns = np.vstack([totals, np.column_stack(sums)])
+                totals = np.add.accumulate(columns)[-1]
                 first = last
             n_rows += rows.size
-        totals["objective"] = totals["loss"] / totals["weight"]
-        totals["objective"] += totals["penalty"] / n_rows
+        loss, penalty, weight = totals.tolist()
+        named = {"loss": loss, "penalty": penalty, "weight": weight}
+        named["objective"] = loss / weight + penalty / n_rows
         params, changed = tree_unflatten(treedef, carry)
         step = state.step + first
-        return replace(state, params=params, state=changed, step=step), totals
+        return replace(state, params=params, state=changed, step=step), named
 
     def _varying(self, rows: Array, rates: Array, numbers: Array) -> list[StepInput]:
         """Return how the leaves of a batch vary from step to step."""
+        tables = {
+            "learning_rate": Table(np.asarray(rates, dtype=np.float64)),
+            "step": Table(numbers.astype(np.int64)),
+        }
         whole = rows.shape[1] == self.data.n_samples
-        per_row = Same if whole else Rows
-        batch = batch_of(
-            self.data,
-            keys=self.data.keys,
-            learning_rate=Table(np.asarray(rates, dtype=np.float64)),
-            step=Table(numbers.astype(np.int64)),
-        )
-        leaves = tree_leaves(batch)
-        return [v if isinstance(v, Table) else per_row(v) for v in leaves]
+        kind = Same if whole else Rows
+        return [tables[v] if isinstance(v, str) else kind(v) for v in self._leaves]
 
     def _program(self, carry: list[Array], treedef: TreeDef, rows: Array) -> Any:
         n_rows = len(rows)

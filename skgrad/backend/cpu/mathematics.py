@@ -83,6 +83,11 @@ def minimum(x: Value, y: Value) -> Value:
     return ((x < y) | (x != x)).select(x, y)
 
 
+def relu(x: Value) -> Value:
+    """Return the positive part; NaN stays NaN."""
+    return (x <= 0).select(0, x)
+
+
 def where(condition: Value, x: Value, y: Value) -> Value:
     """Return x where the condition holds, y elsewhere."""
     return condition.cast("bool").select(x, y)
@@ -187,7 +192,7 @@ PREAMBLE: dict[str, Callable[..., Value] | float | str] = {
         function.__name__: function
         for function in (
             *(exp, expm1, log, log1p, sqrt, absolute, sign, floor, sin, cos, tanh),
-            *(sigmoid, softplus, erf, power, maximum, minimum, where),
+            *(sigmoid, softplus, erf, power, maximum, minimum, relu, where),
             *(logical_and, logical_or, logical_not, isnan, isfinite, cast),
         )
     },

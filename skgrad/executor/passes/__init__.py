@@ -4,9 +4,10 @@ Every pass is a pure function that looks at each equation once; recurrences unro
 tens of thousands of them. An equation keeps the line of the user's code it came from.
 
 ``PASSES`` run on every trace. What each primitive computes stays the same to the last
-bit, apart from the sign and payload of NaNs; only where a product or a sum now reads a
-view in the place of a copy may NumPy add up in another order. ``COMPILED_PASSES`` run
-before a graph is compiled and change the order of sums themselves.
+bit, apart from the sign and payload of NaNs and the sign of zeros in outer products;
+only where a product or a sum now reads a view in the place of a copy may NumPy add up
+in another order. ``COMPILED_PASSES`` run before a graph is compiled and change the
+order of sums themselves.
 
 The order: first what nobody needs goes, because gradients leave much of it and each
 later pass would look at it. Constants are computed and equal equations merged before

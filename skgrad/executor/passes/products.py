@@ -1,9 +1,9 @@
 """Products for compiled loops: in the layout of their readers, and without BLAS.
 
-A product of matrices with an extent of 1 is an outer product, or one sum per row or
-column. As elementwise products and sums these share a loop with their neighbours, read
-each matrix once and in the order in which it lies in memory. The sums add up in another
-order than BLAS does, so that results differ in the last digits.
+A product of a matrix and a vector is one sum per row or column. As elementwise products
+and sums these share a loop with their neighbours, read each matrix once and in the
+order in which it lies in memory. The sums add up in another order than BLAS does, so
+that results differ in the last digits.
 """
 
 from collections import Counter
@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from skgrad.executor.graph import Equation, Graph, Variable
 from skgrad.executor.passes.algebra import ALGEBRA
 from skgrad.executor.passes.rewrite import Found, Rule, Writer, rewritten
-from skgrad.executor.passes.structure import over_single_elements, swaps_last_two
+from skgrad.executor.passes.structure import (
+    is_floating,
+    over_single_elements,
+    swaps_last_two,
+)
 
 __all__ = ["orient_products"]
 
@@ -59,28 +63,17 @@ def orient_products(graph: Graph) -> Graph:
 
     rules: dict[str, Sequence[Rule]] = {
         **ALGEBRA,
-        "matmul": (_outer, _matrix_vector, _vector_matrix),
+        "matmul": (*ALGEBRA["matmul"], _matrix_vector, _vector_matrix),
         "sum": (over_single_elements,),
         "transpose": (*ALGEBRA["transpose"], of_product),
     }
     return rewritten(graph, rules)
 
 
-def _is_floating(equation: Equation) -> bool:
-    return equation.outputs[0].dtype.kind == "f"
-
-
-def _outer(writer: Writer, equation: Equation) -> Found:
-    x, y = equation.inputs
-    if x.shape[-1] != 1 or not _is_floating(equation):
-        return None
-    return writer.apply("multiply", x, y)
-
-
 def _matrix_vector(writer: Writer, equation: Equation) -> Found:
     """Sum along the rows of x, or along the columns of what x is the transpose of."""
     (x, y), (out,) = equation.inputs, equation.outputs
-    if y.shape[-1] != 1 or not _is_floating(equation):
+    if y.shape[-1] != 1 or not is_floating(equation):
         return None
     original = _original(writer, x)
     if original is not None:
@@ -91,7 +84,7 @@ def _matrix_vector(writer: Writer, equation: Equation) -> Found:
 def _vector_matrix(writer: Writer, equation: Equation) -> Found:
     """Sum along the columns of y, or along the rows of what y is the transpose of."""
     (x, y), (out,) = equation.inputs, equation.outputs
-    if x.shape[-2] != 1 or not _is_floating(equation):
+    if x.shape[-2] != 1 or not is_floating(equation):
         return None
     original = _original(writer, y)
     if original is not None:

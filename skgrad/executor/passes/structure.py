@@ -7,7 +7,13 @@ from skgrad.executor.graph import Equation, Variable
 from skgrad.executor.passes.arithmetic import is_aligned, stripped
 from skgrad.executor.passes.rewrite import Found, Rule, Writer
 
-__all__ = ["STRUCTURE", "over_single_elements", "own_order", "swaps_last_two"]
+__all__ = [
+    "STRUCTURE",
+    "is_floating",
+    "over_single_elements",
+    "own_order",
+    "swaps_last_two",
+]
 
 
 def _size(variable: Variable) -> int:
@@ -157,9 +163,26 @@ def _sum(writer: Writer, equation: Equation) -> Found:
     return None if floating else over_single_elements(writer, equation)
 
 
+# --- products ---------------------------------------------------------------------
+
+
+def is_floating(equation: Equation) -> bool:
+    """Tell whether the result is of floating-point numbers."""
+    return equation.outputs[0].dtype.kind == "f"
+
+
+def _outer(writer: Writer, equation: Equation) -> Found:
+    """Multiply elementwise where the inner extent is 1: NumPy calls BLAS for it."""
+    x, y = equation.inputs
+    if x.shape[-1] != 1 or not is_floating(equation):
+        return None
+    return writer.apply("multiply", x, y)
+
+
 STRUCTURE: dict[str, Sequence[Rule]] = {
     "broadcast": (_broadcast,),
     "concatenate": (_alone,),
+    "matmul": (_outer,),
     "max": (over_single_elements,),
     "pack": (_pack,),
     "prod": (over_single_elements,),
