@@ -88,7 +88,7 @@ def pytest_make_collect_report(collector):
 
 # The kernels of the suite, of whichever process, are in one directory. Those that tests
 # of the cache and of single kernels compile are in directories of their own.
-MOST_KERNELS = 330
+MOST_KERNELS = 300
 
 
 def _n_kernels():
