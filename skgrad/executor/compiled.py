@@ -319,9 +319,9 @@ class Plan:
         memory = self._memory()
         state = [np.array(a, order="C") for a in carry]
         n_steps = len(rows)
-        inputs = [*state, *(np.ascontiguousarray(a) for a in fixed)]
+        inputs = [*state, *map(_contiguous, fixed)]
         for own, given in zip(memory.fetched, varying, strict=True):
-            same = np.ascontiguousarray(given.value) if isinstance(given, Same) else own
+            same = _contiguous(given.value) if isinstance(given, Same) else own
             inputs.append(same)
         results = [
             np.empty((n_steps, *v.shape), dtype=v.dtype)
@@ -339,9 +339,15 @@ class Plan:
 
 def _source(varying: StepInput) -> Array:
     if isinstance(varying, Rows):
-        return np.ascontiguousarray(varying.source)
-    values = varying.values if isinstance(varying, Table) else varying.value
-    return np.ascontiguousarray(values)
+        return _contiguous(varying.source)
+    return _contiguous(varying.values if isinstance(varying, Table) else varying.value)
+
+
+def _contiguous(array: Array) -> Array:
+    """Return the same array if it is in C order: its address is then known already."""
+    # A scalar of NumPy's has flags too, and no address that lasts.
+    same = isinstance(array, np.ndarray) and array.flags.c_contiguous
+    return array if same else np.ascontiguousarray(array)
 
 
 class _Memory:

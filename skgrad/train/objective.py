@@ -69,7 +69,9 @@ class Frame:
         return cls(0 * ones, ones, zero, zero, one)
 
     def inputs(self) -> dict[str, Array]:
-        """Return what the traced functions need of it."""
+        """Return what the traced functions need of it: nothing of an identity."""
+        if not self.x_mean.any() and (self.x_scale == 1).all():
+            return {"offset": self.offset}
         return {
             "x_mean": self.x_mean,
             "x_inverse_scale": 1 / self.x_scale,
@@ -206,8 +208,10 @@ class Objective:
 
     def scaled(self, hyper: Tree, X: Any) -> Any:
         """Return what the module sees of rows, in the dtype of the parameters."""
-        frame = hyper["frame"]
-        centred = ops.subtract(ops.astype(X, self.dtype), frame["x_mean"])
+        frame, rows = hyper["frame"], ops.astype(X, self.dtype)
+        if "x_mean" not in frame:
+            return rows
+        centred = ops.subtract(rows, frame["x_mean"])
         return ops.multiply(centred, frame["x_inverse_scale"])
 
     def _shaped(self, out: Any, n_rows: int) -> Any:

@@ -193,7 +193,7 @@ class Steps:
         step = partial(objective.step, optimizer)
         self.traced = Traced(step, fallback=True, n_runs=n_runs)
         self.hyper = hyper
-        self.hyper_leaves = tree_leaves(hyper)
+        self.hyper_leaves = list(map(np.asarray, tree_leaves(hyper)))
         self.data = data
         self.executor = "reference"
         self._programs: dict[int, Any] = {}
