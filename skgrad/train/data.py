@@ -14,7 +14,7 @@ __all__ = ["Data", "row_keys"]
 
 # Rows of a block of a full-batch evaluation take about so many bytes: a block and what
 # is computed from it stay in the cache.
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**21
 
 
 @dataclass(frozen=True)
