@@ -59,7 +59,8 @@ starts from the same weights here and shuffles otherwise: 0.05 in the first epoc
 START_NOTE = """\
 20 epochs, hidden 100, batch 256, float32, from the launch of the interpreter until the
 weights are there: imports, compilation, data read from a file. All caches of compiled
-code are empty unless said.
+code are empty unless said. skgrad is MLPRegressor, whose import brings scikit-learn;
+skgrad.train is the training loop beneath it, called as PyTorch's and JAX's are.
 """
 
 FIRST_NOTE = """\

@@ -129,6 +129,32 @@ def test_import_is_lazy(code):
     assert HEAVY.isdisjoint(json.loads(done.stdout))
 
 
+STOCHASTIC_FIT = """
+import numpy as np
+from skgrad import losses, nn, optim, train
+X = np.arange(12.0).reshape(6, 2)
+layers = nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)
+train.fit_stochastic(
+    train.Objective(nn.Sequential(*layers), losses.SquaredError(), None),
+    optim.Adam(),
+    optim.Constant(),
+    train.Data(X, X[:, 0], np.ones(6)),
+    train.Frame.identity(2, "float64"),
+    train.Settings(batch_size=2, max_iter=2, tol=None),
+)
+"""
+
+
+def test_a_fit_imports_only_what_it_uses():
+    """Each of these takes as long to import as a whole fit on thousands of rows."""
+    code = f"{STOCHASTIC_FIT}\nimport json, sys\nprint(json.dumps(list(sys.modules)))"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    unused = {"sklearn", "pandas", "numba", "cupy"}
+    unused |= {f"scipy.{name}" for name in ("optimize", "special", "linalg", "sparse")}
+    assert unused.isdisjoint(json.loads(done.stdout))
+
+
 @pytest.mark.parametrize("name", modules_with_all())
 def test_all_is_a_sorted_list_of_existing_names(name):
     module = importlib.import_module(name)

@@ -142,6 +142,8 @@ class Newton(FullBatchOptimizer):
         x0: ArrayLike,
         callback: Callback | None = None,
         bounds: BoundsLike | None = None,
+        *,
+        hessian: Matrix | BlockDiagonal | None = None,
     ) -> scipy.optimize.OptimizeResult:
         """Minimise `fun` from `x0`; see :meth:`FullBatchOptimizer.minimize`.
 
@@ -160,6 +162,8 @@ class Newton(FullBatchOptimizer):
             ``callback(x, value, gradient_norm, iteration)``.
         bounds : None
             Newton takes none.
+        hessian : ndarray or BlockDiagonal, default=None
+            One close to that at `x0`, for the first step. By default it is evaluated.
 
         Returns
         -------
@@ -179,7 +183,7 @@ class Newton(FullBatchOptimizer):
             raise ParameterError(
                 "Newton takes no bounds. Use LBFGS (optimizer='lbfgs'), which does."
             )
-        run = _Run(Objective(fun), start(x0), callback)
+        run = _Run(Objective(fun), start(x0), callback, hessian)
         status = run.descend(self.max_iter, self.tol)
         if status.success:
             status = run.refine(status, self.tol)
@@ -192,7 +196,11 @@ class _Run:
     """State of one minimisation: the point, the curvature there, the damping."""
 
     def __init__(
-        self, objective: Objective, x: Vector, callback: Callback | None
+        self,
+        objective: Objective,
+        x: Vector,
+        callback: Callback | None,
+        hessian: Matrix | BlockDiagonal | None,
     ) -> None:
         self.objective = objective
         self.callback = callback
@@ -201,15 +209,19 @@ class _Run:
         self.damping = 1.0
         self.last_length = np.inf
         self.quadratic = True
-        self.reduced = False  # whether the last step says to keep the Hessian
+        self.reduced = hessian is not None  # whether the next step keeps the Hessian
         self.refining = False
+        self.fresh = hessian is None  # whether the Hessian is that of the point
         self.tol = 0.0
-        self.expandable = self._expand(x)
+        self.expandable = self._expand(x, hessian)
         self.first_value, self.first_norm = self.point.value, self.point.norm
 
-    def _expand(self, x: Vector) -> bool:
+    def _expand(self, x: Vector, hessian: Matrix | BlockDiagonal | None = None) -> bool:
         """Evaluate the function and its curvature at `x`; tell whether all finite."""
-        self.point, hessian = with_hessian(self.objective, x)
+        if hessian is None:
+            self.point, hessian = with_hessian(self.objective, x)
+        else:
+            self.point, hessian = self.objective(x), _checked(hessian, (x.size, x.size))
         entries = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
         if not (self.point.finite and np.isfinite(entries).all()):
             return False
@@ -226,7 +238,9 @@ class _Run:
             if self.nit == max_iter:
                 return MinimizeStatus.MAX_ITER
             kept = self.reduced
-            if self.nit and not kept and not self._expand(self.point.x):
+            known = kept or self.fresh
+            self.fresh = False
+            if not known and not self._expand(self.point.x):
                 return MinimizeStatus.NOT_FINITE
             step = self.curvature.step(self.point.gradient, self.damping)
             if not self._advance(step):

@@ -45,7 +45,7 @@ WIDTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 # iteration.
 PART = 8
 MANY_ROWS, ROWS_PER_PARAMETER = 20_000, 200
-MAX_ITER_PART, TOL_PART = 20, 1e-4
+MAX_ITER_PART, TOL_PART = 20, 0.03
 
 
 class Smoothed(Loss):
@@ -281,6 +281,7 @@ class _FullBatch:
         self.evaluations: list[Evaluation] = []
         self.epochs: list[Epoch] = []
         self.theta = objective.parameters().astype(np.float64)
+        self.hessian: Any = None  # one close to that at theta
 
     def run(self) -> Fit:
         """Minimise; a loss with a kink through a sequence of smoothed ones."""
@@ -310,7 +311,7 @@ class _FullBatch:
             smoothed = self.objective.with_loss(Smoothed(loss, at_start))
             evaluation = self._evaluation(smoothed)
         elif part is not None:
-            self._start_from(part, evaluation, at_start)
+            self._start_from(part, evaluation, at_start, TOL_PART * scale)
         reason = self._through(widths, evaluation, tol)
         if not self.epochs:  # started at the minimum
             self._note(self.theta, at_start, 0.0, 0)
@@ -326,13 +327,13 @@ class _FullBatch:
         return evaluation.on(data.rows(np.arange(n_blocks * size) * PART))
 
     def _start_from(
-        self, part: Evaluation, evaluation: Evaluation, at_start: float
+        self, part: Evaluation, evaluation: Evaluation, at_start: float, tol: float
     ) -> None:
         """Move to the minimum over a part of the rows, if that is an improvement."""
-        optimizer = type(self.optimizer)(max_iter=MAX_ITER_PART, tol=TOL_PART)
+        optimizer = type(self.optimizer)(max_iter=MAX_ITER_PART, tol=tol)
         theta = optimizer.minimize(part, self.theta).x
-        if np.isfinite(theta).all() and evaluation(theta, hessian=True)[0] < at_start:
-            self.theta = theta
+        if np.isfinite(theta).all() and evaluation(theta)[0] < at_start:
+            self.theta, self.hessian = theta, part(theta, hessian=True)[2]
 
     def _evaluation(self, objective: Objective) -> Evaluation:
         self.evaluations.append(
@@ -370,7 +371,11 @@ class _FullBatch:
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         if self.objective.alpha and self.objective.l1_ratio:
             return self._with_l1(evaluation, optimizer)
-        result = optimizer.minimize(evaluation, self.theta, callback=self._note)
+        known = {} if self.hessian is None else {"hessian": self.hessian}
+        self.hessian = None
+        result = optimizer.minimize(
+            evaluation, self.theta, callback=self._note, **known
+        )
         return result.x, MinimizeStatus(result.status)
 
     def _with_l1(

@@ -530,7 +530,7 @@ def test_integer_weights_equal_repeated_rows_and_zero_ones_absent_rows(rng, mode
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_are_read_from_a_file_as_they_are(rng, tmp_path, dtype):
-    n, p = 40_000, 20
+    n, p = 80_000, 20
     path = tmp_path / "X"
     X = rng.normal(size=(n, p)).astype(dtype)
     X.tofile(path)
