@@ -257,3 +257,64 @@ def test_hessian_of_another_shape(H):
 
     with pytest.raises(ShapeError, match=r"Hessian.*\(2, 2\).*\(3, 3\)"):
         Newton().minimize(fun, np.zeros(2))
+
+
+# ------------------------------------------------------- what is known beforehand
+
+
+def quadratic(X, y):
+    fun = least_squares(X, y)
+
+    def declared(x, hessian=False):
+        return fun(x, hessian)
+
+    declared.quadratic = True
+    return declared
+
+
+def test_a_quadratic_function_is_known_after_one_evaluation(rng):
+    X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
+    result = Newton().minimize(quadratic(X, y), np.full(4, 3.0))
+    assert (result.nit, result.nhev) == (1, 1)
+    assert result.nfev <= 2  # the second only for the last digits
+    expected = linalg.lstsq(X, y)[0]
+    np.testing.assert_allclose(result.x, expected, rtol=1e-13)
+    value, gradient = least_squares(X, y)(expected)
+    np.testing.assert_allclose(result.fun, value, rtol=1e-13)
+    np.testing.assert_allclose(result.jac, gradient, atol=1e-12)
+
+
+def test_unless_it_is_ill_conditioned_or_nothing_is_left(rng):
+    X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
+    close = np.column_stack([X, X[:, 0] + 1e-4 * y])
+    for design, target in ((close, y), (X, X @ [1.0, 2.0, 3.0, 4.0])):
+        result = Newton().minimize(quadratic(design, target), np.zeros(design.shape[1]))
+        assert result.nfev > 1
+        expected = linalg.lstsq(design, target)[0]
+        np.testing.assert_allclose(result.x, expected, rtol=1e-9, atol=1e-8)
+        assert result.fun >= 0
+
+
+def test_a_hessian_close_to_the_first_one_does_for_the_first_step(rng):
+    X = rng.normal(size=(300, 3))
+    y = (X[:, 0] + rng.normal(size=300) > 0).astype(float)
+    fun = logistic(X, y)
+    expected = Newton().minimize(fun, np.zeros(3))
+    near = expected.x + 0.01
+    close = fun(near, hessian=True)[2] * 1.01
+    result = Newton().minimize(fun, near, hessian=close)
+    np.testing.assert_allclose(result.x, expected.x, rtol=1e-9)
+    assert result.nhev < Newton().minimize(fun, near).nhev
+    with pytest.raises(ShapeError, match=r"\(3, 3\).*\(2, 2\)"):
+        Newton().minimize(fun, near, hessian=np.eye(2))
+
+
+def test_a_hessian_that_misleads_is_evaluated_anew(rng):
+    X = rng.normal(size=(300, 3))
+    y = (X[:, 0] + rng.normal(size=300) > 0).astype(float)
+    fun = logistic(X, y)
+    expected = Newton().minimize(fun, np.zeros(3)).x
+    for wrong in (1e6 * np.eye(3), 1e-6 * np.eye(3), -np.eye(3), np.zeros((3, 3))):
+        result = Newton().minimize(fun, np.ones(3), hessian=wrong)
+        np.testing.assert_allclose(result.x, expected, rtol=1e-8)
+        assert result.success

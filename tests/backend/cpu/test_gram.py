@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ from skgrad.backend.cpu import engine, gemm_plan, gram
 from skgrad.backend.cpu.gemm_plan import host
 
 GUARD = 7777.0
-MACHINES = {"host": host(), "sse": gemm_plan.SSE}
+MACHINES = {
+    "host": host(),
+    "free masks": replace(gemm_plan.AVX512, vector_bytes=32),
+    "sse": gemm_plan.SSE,
+}
 
 
 @pytest.fixture(scope="module", params=list(MACHINES))
