@@ -221,8 +221,11 @@ class Steps:
                 varying = self._varying(part, rates[first:last], numbers)
                 carry, sums = program.steps(carry, self.hyper_leaves, varying, part)
                 # One after the other, so that the parts change no bit.
-                columns = np.vstack([totals, np.column_stack(sums)])
-                totals = np.add.accumulate(columns)[-1]
+                terms = np.empty((len(part) + 1, len(SUMS)))
+                terms[0] = totals
+                for column, values in zip(terms[1:].T, sums, strict=True):
+                    column[:] = values
+                totals = np.add.accumulate(terms)[-1]
                 first = last
             n_rows += rows.size
         loss, penalty, weight = totals.tolist()
