@@ -354,7 +354,10 @@ class _Memory:
     """Memory of one run at a time: arena, tables of addresses, arrays in use."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        # Not the plan itself, which keeps this for its next run: together they would
+        # wait for the garbage collection.
+        self.first, self.run = plan._first, plan.backend.run
+        self.calls, self.name = plan.calls, plan.graph.name
         self.arrays: dict[int, Array] = {}
         self.bases = np.zeros(plan.n_memories, dtype=np.int64)
         memories, self.offsets, _ = plan.code.arrays
@@ -372,7 +375,7 @@ class _Memory:
 
     def hold(self, kind: str, arrays: Sequence[Array], skip: int = 0) -> None:
         """Use arrays as the memories of a kind, from the number `skip` on."""
-        first = self.plan._first[kind] + skip
+        first = self.first[kind] + skip
         for i, array in enumerate(arrays, start=first):
             if self.arrays.get(i) is array:
                 continue
@@ -384,7 +387,7 @@ class _Memory:
         """Run the code for some steps."""
         np.take(self.bases, self.memories, out=self.pointers[: len(self.memories)])
         self.pointers[: len(self.memories)] += self.offsets
-        run, calls = self.plan.backend.run, self.plan.calls
+        run, calls = self.run, self.calls
         if not calls:
             run(self.records, 0, len(self.records), first_step, n_steps)
         else:
@@ -393,7 +396,7 @@ class _Memory:
         if self.status[0]:
             self.status[0] = 0
             raise IndexError(
-                f"{self.plan.graph.name}: an index is out of range in a gather "
+                f"{self.name}: an index is out of range in a gather "
                 "(take, an embedding or indexing with an array)."
             )
 

@@ -1,5 +1,6 @@
 """Tracing: what is recorded, what is refused and how it is reported."""
 
+import gc
 import inspect
 import threading
 
@@ -295,3 +296,21 @@ def test_a_tensor_with_a_gradient_is_not_frozen_in_silence(computed):
     with skgrad.no_grad():
         program = trace(lambda x: (x * used).sum(), np.zeros(2))
     assert program(np.ones(2)) == used.numpy().sum()
+
+
+def test_a_program_leaves_nothing_to_the_garbage_collection():
+    def f(w, x):
+        return skgrad.grad(lambda w: ops.sum(ops.tanh(x @ w) * 2.0))(w)
+
+    def used():
+        program = trace(f, np.zeros(3), np.zeros((2, 3))).on("cpu")
+        program(np.zeros(3), np.zeros((2, 3)))
+
+    used()
+    gc.collect()
+    gc.disable()
+    try:
+        used()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
