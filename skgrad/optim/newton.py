@@ -144,6 +144,7 @@ class Newton(FullBatchOptimizer):
         bounds: BoundsLike | None = None,
         *,
         hessian: Matrix | BlockDiagonal | None = None,
+        quadratic: bool = False,
     ) -> scipy.optimize.OptimizeResult:
         """Minimise `fun` from `x0`; see :meth:`FullBatchOptimizer.minimize`.
 
@@ -153,9 +154,7 @@ class Newton(FullBatchOptimizer):
             ``fun(x) -> (value, gradient)`` and
             ``fun(x, hessian=True) -> (value, gradient, hessian)``, the Hessian of
             shape (n_parameters, n_parameters) or a
-            `~skgrad.optim.curvature.BlockDiagonal`. An attribute ``quadratic`` that
-            is true says that the Hessian is constant: unless digits would be lost,
-            the minimum is then known after the first evaluation.
+            `~skgrad.optim.curvature.BlockDiagonal`.
         x0 : array-like of shape (n_parameters,)
             Starting point.
         callback : callable, default=None
@@ -164,6 +163,9 @@ class Newton(FullBatchOptimizer):
             Newton takes none.
         hessian : ndarray or BlockDiagonal, default=None
             One close to that at `x0`, for the first step. By default it is evaluated.
+        quadratic : bool, default=False
+            Whether the Hessian is constant: unless digits would be lost, the minimum
+            is then known after the first evaluation.
 
         Returns
         -------
@@ -183,7 +185,7 @@ class Newton(FullBatchOptimizer):
             raise ParameterError(
                 "Newton takes no bounds. Use LBFGS (optimizer='lbfgs'), which does."
             )
-        run = _Run(Objective(fun), start(x0), callback, hessian)
+        run = _Run(Objective(fun), start(x0), callback, hessian, quadratic)
         status = run.descend(self.max_iter, self.tol)
         if status.success:
             status = run.refine(status, self.tol)
@@ -201,6 +203,7 @@ class _Run:
         x: Vector,
         callback: Callback | None,
         hessian: Matrix | BlockDiagonal | None,
+        quadratic: bool,
     ) -> None:
         self.objective = objective
         self.callback = callback
@@ -208,10 +211,10 @@ class _Run:
         self.rank = 0
         self.damping = 1.0
         self.last_length = np.inf
-        self.quadratic = True
-        self.reduced = hessian is not None  # whether the next step keeps the Hessian
+        self.declared = quadratic
+        self.quadratic = True  # as far as the first step shows
+        self.keep = hessian is not None  # whether the next step may have this Hessian
         self.refining = False
-        self.fresh = hessian is None  # whether the Hessian is that of the point
         self.tol = 0.0
         self.expandable = self._expand(x, hessian)
         self.first_value, self.first_norm = self.point.value, self.point.norm
@@ -222,6 +225,7 @@ class _Run:
             self.point, hessian = with_hessian(self.objective, x)
         else:
             self.point, hessian = self.objective(x), _checked(hessian, (x.size, x.size))
+        self.here = not self.keep  # whether the Hessian is that of the point
         entries = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
         if not (self.point.finite and np.isfinite(entries).all()):
             return False
@@ -237,15 +241,12 @@ class _Run:
         while self.point.norm > tol:
             if self.nit == max_iter:
                 return MinimizeStatus.MAX_ITER
-            kept = self.reduced
-            known = kept or self.fresh
-            self.fresh = False
-            if not known and not self._expand(self.point.x):
+            if not (self.here or self.keep or self._expand(self.point.x)):
                 return MinimizeStatus.NOT_FINITE
             step = self.curvature.step(self.point.gradient, self.damping)
             if not self._advance(step):
-                self.reduced = False
-                if kept:
+                if not self.here:  # misled by a Hessian of another point
+                    self.keep = False
                     continue
                 if not self._recover():
                     return self._why_no_step()
@@ -269,7 +270,8 @@ class _Run:
         if not self.nit:
             self.quadratic = bool(error <= QUADRATIC * predicted)
         part = trial.norm / self.point.norm if fraction == 1 else 1.0
-        self.reduced = part <= REUSE and trial.norm * part**REUSES <= self.tol
+        self.keep = part <= REUSE and trial.norm * part**REUSES <= self.tol
+        self.here = False
         if not self.curvature.definite:
             damping = self.damping * (0.1 if fraction == 1 else 10.0)
             self.damping = min(max(damping, LEAST_DAMPING), LARGEST_DAMPING)
@@ -280,8 +282,7 @@ class _Run:
 
     def _known(self, step: Vector) -> Point | None:
         """Return where a step leads on a quadratic function, if that is exact."""
-        quadratic = getattr(self.objective.fun, "quadratic", False)
-        if not quadratic or self.curvature.rcond < WELL_CONDITIONED:
+        if not self.declared or self.curvature.rcond < WELL_CONDITIONED:
             return None
         x, value, gradient = self.point
         change = self.curvature.product(step)

@@ -371,7 +371,9 @@ class _FullBatch:
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         if self.objective.alpha and self.objective.l1_ratio:
             return self._with_l1(evaluation, optimizer)
-        known = {} if self.hessian is None else {"hessian": self.hessian}
+        known: dict[str, Any] = {}
+        if isinstance(optimizer, Newton):
+            known = {"hessian": self.hessian, "quadratic": evaluation.quadratic}
         self.hessian = None
         result = optimizer.minimize(
             evaluation, self.theta, callback=self._note, **known

@@ -39,3 +39,19 @@ def test_reverse_cumulative_sums():
     np.testing.assert_array_equal(
         cumsum(x, axis=-1, reverse=True), [[3, 3, 2], [12, 9, 5]]
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scalar", [0.0, -0.0, 2.0])
+def test_numbers_in_the_place_of_some_leave_the_others_as_they_are(scalar, dtype):
+    where = reference.elementwise("where({0}, {1}, {2})", 3)
+    y = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, 3.0], dtype=dtype)
+    x = np.array(scalar, dtype=dtype)
+    for c in (y == y, y < 1, np.zeros(6, dtype=bool)):
+        found = where(c, x, y)
+        expected = np.array([x if k else v for k, v in zip(c, y, strict=True)])
+        assert found.tobytes() == expected.tobytes()
+    columns = np.stack([y, y])[:, ::2]  # not contiguous, and a broadcast condition
+    np.testing.assert_array_equal(
+        where(np.array([True, False, True]), x, columns)[:, 1], y[2]
+    )

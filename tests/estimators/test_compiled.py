@@ -70,6 +70,8 @@ MODELS = {
     "linear": GradientLinearRegressor(),
     "linear-lbfgs": GradientLinearRegressor(optimizer="lbfgs", tol=1e-10),
     "linear-adam": GradientLinearRegressor(optimizer="adam", **FAST),
+    # With a smaller tol the value no longer falls in the last step, and it is rounding
+    # that decides whether that is noticed before it or after it.
     "logistic": GradientLinearClassifier(alpha=0.01, tol=1e-8),
     "logistic-lbfgs": GradientLinearClassifier(
         alpha=0.01, optimizer="lbfgs", tol=1e-12

@@ -262,19 +262,10 @@ def test_hessian_of_another_shape(H):
 # ------------------------------------------------------- what is known beforehand
 
 
-def quadratic(X, y):
-    fun = least_squares(X, y)
-
-    def declared(x, hessian=False):
-        return fun(x, hessian)
-
-    declared.quadratic = True
-    return declared
-
-
 def test_a_quadratic_function_is_known_after_one_evaluation(rng):
     X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
-    result = Newton().minimize(quadratic(X, y), np.full(4, 3.0))
+    fun = least_squares(X, y)
+    result = Newton().minimize(fun, np.full(4, 3.0), quadratic=True)
     assert (result.nit, result.nhev) == (1, 1)
     assert result.nfev <= 2  # the second only for the last digits
     expected = linalg.lstsq(X, y)[0]
@@ -288,7 +279,8 @@ def test_unless_it_is_ill_conditioned_or_nothing_is_left(rng):
     X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
     close = np.column_stack([X, X[:, 0] + 1e-4 * y])
     for design, target in ((close, y), (X, X @ [1.0, 2.0, 3.0, 4.0])):
-        result = Newton().minimize(quadratic(design, target), np.zeros(design.shape[1]))
+        fun, x0 = least_squares(design, target), np.zeros(design.shape[1])
+        result = Newton().minimize(fun, x0, quadratic=True)
         assert result.nfev > 1
         expected = linalg.lstsq(design, target)[0]
         np.testing.assert_allclose(result.x, expected, rtol=1e-9, atol=1e-8)

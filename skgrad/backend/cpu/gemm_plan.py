@@ -133,7 +133,7 @@ class Plan:
 
     def packs(self, machine: Machine, lanes: int) -> bool:
         """Return whether panels go through the workspace."""
-        whole = machine.masks or self.columns % lanes == 0
+        whole = machine.masks or self.columns >= lanes
         return not (self.dots or (self.v_column == 1 and whole))
 
     def cost(self, machine: Machine, lanes: int) -> int:

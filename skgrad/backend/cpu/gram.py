@@ -70,9 +70,7 @@ class _Kernel(Tiles):
     ) -> None:
         """Write so many columns, each row times its weight, in whole vectors."""
         pitch = self.padded(b, width)
-        final = self.first(b, b.sub(width, b.sub(pitch, constant(self.lanes))))
-        full = b.icmp_signed("==", width, pitch)
-        mask = b.or_(final, self.splat(b, full))
+        mask = self.first(b, b.sub(width, b.sub(pitch, constant(self.lanes))))
         with self.loop(b, count) as i:
             weight = b.load(self.at(b, weights, i), typ=self.number)
             many = self.splat(b, weight)

@@ -235,6 +235,17 @@ def test_updates_in_place(rng):
     check(ADAM, [*arrays, *scalars], (1001,), rtol=1e-5)
 
 
+def test_a_choice_in_place_is_no_masked_store(rng):
+    flags, row = Operand("bool", "1"), Operand("float32", "1")
+    binding = Binding("where({0}, zero, {1})", (0, 1), 1, "float32")
+    spec = KernelSpec(1, (flags, row), 2, (binding,), (Output(2, 1),))
+    x = floats(rng, 37, dtype="float32")
+    check(spec, [rng.random(37) < 0.5, x], [37])
+    module = engine.optimized(printer.source(spec))
+    assert re.search(r"<\d+ x float> @llvm.canonicalize", str(module))  # vectorised
+    assert "maskmov" not in engine._machine().emit_assembly(module)
+
+
 def test_arrays_change_places(rng):
     """The old element is read, wherever it is read, before any is written."""
     both = (Operand("float64", "1"),) * 2
