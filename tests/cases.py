@@ -269,6 +269,16 @@ def philox(counter, key):
     return [c0, c1, c2, c3]
 
 
+def _scattered_windows(x, shape, strides, dilations):
+    """Add element by element."""
+    out = np.zeros(shape)
+    for index in np.ndindex(x.shape):
+        first, within = index[: len(shape)], index[len(shape) :]
+        steps = zip(first, strides, within, dilations, strict=True)
+        out[tuple(i * s + k * d for i, s, k, d in steps)] += x[index]
+    return out
+
+
 KEY = np.array([7, 3], dtype=np.uint32)
 ROWS = np.array([5, 0, 5], dtype=np.uint32)
 PICKS = np.array([[2, 0], [-1, 2]])
@@ -423,6 +433,46 @@ STRUCTURAL = {
             ((2, 3),),
         ),
         Structural(lambda x: ops.pad(x, [(2, 1)]), lambda x: np.zeros(3), ((0,),)),
+    ],
+    "windows": [
+        Structural(
+            lambda x: ops.windows(x, (3,)),
+            lambda x: np.array([row[i : i + 3] for row in x for i in (0, 1)]).reshape(
+                2, 2, 3
+            ),
+            ((2, 4),),
+        ),
+        Structural(
+            lambda x: ops.windows(x, (2, 3), (1, 2), (2, 1)),
+            lambda x: np.array(
+                [
+                    [x[i, 2 * j : 2 * j + 3], x[i + 2, 2 * j : 2 * j + 3]]
+                    for i in range(2)
+                    for j in range(2)
+                ]
+            ).reshape(2, 2, 2, 3),
+            ((4, 6),),
+        ),
+        Structural(
+            lambda x: ops.windows(x, (1,), (3,)), lambda x: x[:, ::3, None], ((2, 5),)
+        ),
+    ],
+    "scatter_windows": [
+        Structural(
+            lambda x: ops.scatter_windows(x, (5,), (2,)),
+            lambda x: _scattered_windows(x, (5,), (2,), (1,)),
+            ((2, 3),),
+        ),
+        Structural(
+            lambda x: ops.scatter_windows(x, (4, 6), (1, 2), (2, 1)),
+            lambda x: _scattered_windows(x, (4, 6), (1, 2), (2, 1)),
+            ((2, 2, 2, 3),),
+        ),
+        Structural(  # windows that do not touch
+            lambda x: ops.scatter_windows(x, (7,), (3,)),
+            lambda x: _scattered_windows(x, (7,), (3,), (1,)),
+            ((2, 2),),
+        ),
     ],
     "concatenate": [
         Structural(

@@ -183,6 +183,41 @@ def _scatter_slice(
     return out
 
 
+def _windows(x: Array, sizes: Shape, strides: Shape, dilations: Shape) -> Array:
+    lead = x.ndim - len(sizes)
+    own, steps = x.shape[lead:], x.strides[lead:]
+    reach = [d * (k - 1) + 1 for k, d in zip(sizes, dilations, strict=True)]
+    counts = [
+        max(0, (n - r) // s + 1) for n, r, s in zip(own, reach, strides, strict=True)
+    ]
+    out: Array = np.lib.stride_tricks.as_strided(
+        x,
+        (*x.shape[:lead], *counts, *sizes),
+        (
+            *x.strides[:lead],
+            *(s * step for s, step in zip(strides, steps, strict=True)),
+            *(d * step for d, step in zip(dilations, steps, strict=True)),
+        ),
+        writeable=False,
+    )
+    return out
+
+
+def _scatter_windows(x: Array, strides: Shape, dilations: Shape, shape: Shape) -> Array:
+    """Return zeros of ``shape`` to which every window is added."""
+    d = len(shape)
+    out: Array = np.zeros(x.shape[: x.ndim - 2 * d] + shape, dtype=x.dtype)
+    counts = x.shape[x.ndim - 2 * d : x.ndim - d]
+    for position in np.ndindex(*x.shape[x.ndim - d :]):
+        starts = [p * gap for p, gap in zip(position, dilations, strict=True)]
+        part = tuple(
+            slice(first, first + step * (m - 1) + 1, step)
+            for first, step, m in zip(starts, strides, counts, strict=True)
+        )
+        out[(..., *part)] += x[(..., *position)]
+    return out
+
+
 def _concatenate(*xs: Array, axis: int) -> Array:
     return np.concatenate(xs, axis=axis)
 
@@ -276,6 +311,8 @@ _INSTRUCTIONS: dict[str, Callable[..., Any]] = {
     "broadcast": _broadcast,
     "slice": _slice,
     "scatter_slice": _scatter_slice,
+    "windows": _windows,
+    "scatter_windows": _scatter_windows,
     "concatenate": _concatenate,
     "take": _take,
     "scatter_add": _scatter_add,

@@ -29,7 +29,9 @@ from skgrad.typing import Shape
 
 __all__ = ["FUSED", "REDUCTIONS", "VIEWS", "fuse", "squeezed"]
 
-VIEWS = frozenset({"alias", "broadcast", "reshape", "slice", "transpose", "unpack"})
+VIEWS = frozenset(
+    {"alias", "broadcast", "reshape", "slice", "transpose", "unpack", "windows"}
+)
 REDUCTIONS = frozenset({"max", "prod", "sum"})
 
 _FLOATS = {name: np.dtype(name) for name in ("float64", "float32")}
@@ -356,4 +358,4 @@ def _keeps_elements(view: Equation) -> bool:
         order = [*range(lead), *axes]
         moved = [a for a in order if x.shape[a] != 1]
         return moved == sorted(moved)
-    return name != "slice" or x.shape == out.shape
+    return name not in ("slice", "windows") or x.shape == out.shape

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.backend.base import get_backend
+from skgrad.backend.base import Binding, get_backend
 from skgrad.executor.body import LITERALS, kernel_of
-from skgrad.executor.fuse import FUSED, VIEWS
+from skgrad.executor.fuse import FUSED, VIEWS, squeezed
 from skgrad.executor.graph import Equation, Frame, Graph, Variable
 from skgrad.executor.home import chosen_homes
 from skgrad.executor.instruction import Instruction, Kernel, Slot, Write
@@ -231,15 +231,27 @@ class Lowering:
 
     def copy(self, view: View, target: View) -> None:
         """Append a kernel that copies the elements of a view to another."""
-        axes = [a for a, n in enumerate(view.shape) if n != 1]
-        source, sink = (
+        self._elements([view], [], target, "copy")
+
+    def add_to(self, view: View, target: View) -> None:
+        """Append a kernel that adds the elements of a view to those of another."""
+        dtype = target.dtype.name
+        total = Binding("({0} + {1})", (0, 1), len(squeezed(view.shape)), dtype)
+        self._elements([target, view], [total], target, "add")
+
+    def _elements(
+        self, reads: list[View], bindings: list[Binding], target: View, name: str
+    ) -> None:
+        """Append a kernel over views of one shape; it stores its last value."""
+        axes = [a for a, n in enumerate(target.shape) if n != 1]
+        *sources, sink = (
             Slot(v.buffer, v.dtype, v.offset, tuple(v.strides[a] for a in axes))
-            for v in (view, target)
+            for v in (*reads, target)
         )
-        extents = tuple(view.shape[a] for a in axes)
-        names, writes = ("copy",), [Write(0, sink)]
+        extents = tuple(target.shape[a] for a in axes)
+        writes = [Write(len(reads) + len(bindings) - 1, sink)]
         self.instructions.append(
-            Kernel(extents, [source], [], writes, names, self.frame)
+            Kernel(extents, sources, bindings, writes, (name,), self.frame)
         )
 
     def _reference(self, equation: Equation) -> None:

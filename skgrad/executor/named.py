@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -144,6 +145,38 @@ def scatter_slice(low: Lowering, equation: Equation) -> bool:
     return True
 
 
+def scatter_windows(low: Lowering, equation: Equation) -> bool:
+    x = low.views[equation.inputs[0]]
+    if x.dtype.kind == "b":
+        return False
+    target = low.target(equation.outputs[0])
+    low.emit("fill_zero", [], target, sizes=(n_bytes(equation.outputs[0]),))
+    strides, dilations = equation.params["strides"], equation.params["dilations"]
+    d = len(strides)
+    lead = len(target.shape) - d
+    sizes = x.shape[lead + d :]
+    steps = target.strides[lead:]
+    part = replace(
+        target,
+        shape=x.shape[: lead + d],
+        strides=(*target.strides[:lead], *map(operator.mul, strides, steps)),
+    )
+    reach = [gap * (k - 1) for gap, k in zip(dilations, sizes, strict=True)]
+    apart = all(map(operator.lt, reach, strides))
+    put = low.copy if apart else low.add_to
+    # One kernel for each element of a window: within one no two windows meet.
+    for position in np.ndindex(*sizes):
+        moved = map(operator.mul, position, map(operator.mul, dilations, steps))
+        source = replace(
+            x,
+            shape=part.shape,
+            strides=x.strides[: lead + d],
+            offset=x.offset + sum(map(operator.mul, position, x.strides[lead + d :])),
+        )
+        put(source, replace(part, offset=target.offset + sum(moved)))
+    return True
+
+
 def take(low: Lowering, equation: Equation) -> bool:
     x, indices = (low.contiguous(low.views[v]) for v in equation.inputs)
     axis = equation.params["axis"] % len(x.shape)
@@ -263,6 +296,7 @@ NAMED: dict[str, Callable[[Lowering, Equation], bool]] = {
         random_bits,
         scatter_add,
         scatter_slice,
+        scatter_windows,
         take,
     )
 }

@@ -164,6 +164,8 @@ def views_of(equation: Equation, view: View) -> list[View] | None:
         return [
             replace(view, shape=shape, strides=tuple(view.strides[a] for a in order))
         ]
+    if name == "windows":
+        return _windowed(view, params["strides"], params["dilations"], shape)
     return _sliced(view, params["slices"], shape)
 
 
@@ -199,6 +201,17 @@ def _sliced(view: View, slices: Sequence[Any], shape: Shape) -> list[View]:
     if 0 in shape:  # nothing is read: the start may lie outside
         offset = view.offset
     return [replace(view, shape=shape, strides=tuple(strides), offset=offset)]
+
+
+def _windowed(view: View, steps: Shape, gaps: Shape, shape: Shape) -> list[View]:
+    lead = len(view.shape) - len(steps)
+    own = view.strides[lead:]
+    strides = (
+        *view.strides[:lead],
+        *(step * s for step, s in zip(steps, own, strict=True)),
+        *(gap * s for gap, s in zip(gaps, own, strict=True)),
+    )
+    return [replace(view, shape=shape, strides=strides)]
 
 
 class _Arena:

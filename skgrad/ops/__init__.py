@@ -58,6 +58,7 @@ from skgrad.ops.shape import (
     swapaxes,
     transpose,
 )
+from skgrad.ops.windows import scatter_windows, windows
 
 __all__ = [
     "absolute",
@@ -106,6 +107,7 @@ __all__ = [
     "relu",
     "reshape",
     "scatter_add",
+    "scatter_windows",
     "sigmoid",
     "sign",
     "sin",
@@ -122,4 +124,5 @@ __all__ = [
     "uniform_like",
     "unpack",
     "where",
+    "windows",
 ]

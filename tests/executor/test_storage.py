@@ -24,6 +24,8 @@ X = np.arange(24.0).reshape(2, 3, 4)
         lambda x: ops.broadcast_to(x[:, :1], (5, 2, 3, 4)),
         lambda x: ops.unpack(ops.reshape(x, -1), [(2, 2), (5,), (15, 1)]),
         lambda x: ops.transpose(x[..., 1]),
+        lambda x: ops.windows(x, (2, 2)),
+        lambda x: ops.windows(ops.transpose(x)[:, ::-1], (1, 2), (2, 1), (3, 1)),
     ],
 )
 def test_views_are_numpys(function):
