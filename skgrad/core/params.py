@@ -19,7 +19,7 @@ import numpy as np
 
 from skgrad.exceptions import ParameterError
 
-__all__ = ["ParamsMixin", "check_interval", "did_you_mean"]
+__all__ = ["ParamsMixin", "check_integer", "check_interval", "did_you_mean"]
 
 Closed = Literal["both", "left", "neither", "right"]
 
@@ -199,6 +199,50 @@ def check_interval(
     raise ParameterError(
         f"The {name!r} parameter of {owner} must be a float in "
         f"{left}{low:g}, {high:g}{right}. Got {_show(value)} instead."
+    )
+
+
+def check_integer(owner: str, name: str, value: object, low: int = 1) -> int:
+    """Return a parameter that is an int of at least `low`, or raise.
+
+    Parameters
+    ----------
+    owner : str
+        Class or function the parameter belongs to, for the message.
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        The value to check; ``bool`` is no int here.
+    low : int, default=1
+        Smallest value allowed.
+
+    Returns
+    -------
+    int
+        The value, a Python int.
+
+    Raises
+    ------
+    ParameterError
+        If `value` is not an int or is below `low`.
+
+    Examples
+    --------
+    >>> from skgrad.core.params import check_integer
+    >>> check_integer("Linear", "in_features", 3)
+    3
+    >>> check_integer("Linear", "in_features", 2.5)
+    Traceback (most recent call last):
+        ...
+    skgrad.exceptions.ParameterError: The 'in_features' parameter of Linear must be
+    an int in [1, inf). Got 2.5 instead.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if number and value >= low:  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    raise ParameterError(
+        f"The {name!r} parameter of {owner} must be an int in [{low}, inf). "
+        f"Got {_show(value)} instead."
     )
 
 

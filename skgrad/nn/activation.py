@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from skgrad import functional, ops
 from skgrad.exceptions import ParameterError
 from skgrad.nn.module import Module
+from skgrad.nn.rectifier import cast, shown
 from skgrad.tensor import Tensor
 
-__all__ = ["GELU", "Identity", "ReLU", "SiLU", "Sigmoid", "Tanh"]
+__all__ = [
+    "GELU",
+    "Identity",
+    "LogSoftmax",
+    "Mish",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
 
 
 class Identity(Module):
@@ -37,34 +48,6 @@ class Identity(Module):
             `x`.
         """
         return x
-
-
-class ReLU(Module):
-    """Rectified linear unit, max(x, 0); its derivative at 0 is 0.
-
-    Examples
-    --------
-    >>> import skgrad
-    >>> from skgrad import nn
-    >>> nn.ReLU()(skgrad.tensor([-1.0, 2.0])).numpy()
-    array([0., 2.])
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return max(x, 0), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.relu(x)
-        return out
 
 
 class Tanh(Module):
@@ -216,3 +199,182 @@ class GELU(Module):
             ``"approximate='none'"`` or ``"approximate='tanh'"``.
         """
         return f"approximate={self.approximate!r}"
+
+
+class Mish(Module):
+    """Mish, x · tanh(log(1 + eˣ)).
+
+    References
+    ----------
+    Misra (2020). Mish: a self regularized non-monotonic activation function. BMVC.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Mish()(skgrad.tensor([0.0, 1.0])).numpy().round(4)
+    array([0.    , 0.8651])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it, elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.mish(x)
+        return out
+
+
+class Softplus(Module):
+    """Softplus, log(1 + exp(beta · x)) / beta, without overflow.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Sharpness of the bend at 0, an input of every trace; positive.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Softplus()(skgrad.tensor([0.0, 1000.0])).numpy().round(4)
+    array([6.931e-01, 1.000e+03])
+    """
+
+    beta: Tensor
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        self.register_hyperparameter("beta", beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it, elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = self._of(x)
+        return out
+
+    def extra_repr(self) -> str:
+        """Return the parameter.
+
+        Returns
+        -------
+        str
+            ``"beta=1.0"``.
+        """
+        return shown(self, "beta")
+
+    def _of(self, x: Tensor) -> Any:
+        beta = cast(self.beta, x)
+        return ops.softplus(x * beta) / beta
+
+
+class Softmax(Module):
+    """Softmax along an axis: exp(x) / Σ exp(x), without overflow.
+
+    Parameters
+    ----------
+    axis : int, default=-1
+        The axis; PyTorch calls it ``dim``.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.Softmax()(skgrad.tensor([[0.0, 0.0]])).numpy()
+    array([[0.5, 0.5]])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it, elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.softmax(x, self.axis)
+        return out
+
+    def extra_repr(self) -> str:
+        """Return the axis.
+
+        Returns
+        -------
+        str
+            ``"axis=-1"``.
+        """
+        return f"axis={self.axis}"
+
+
+class LogSoftmax(Module):
+    """Logarithm of the softmax along an axis.
+
+    Parameters
+    ----------
+    axis : int, default=-1
+        The axis; PyTorch calls it ``dim``.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> from skgrad import nn
+    >>> nn.LogSoftmax()(skgrad.tensor([[0.0, 0.0]])).numpy().round(4)
+    array([[-0.6931, -0.6931]])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it, elementwise.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of `x`.
+        """
+        out: Tensor = functional.log_softmax(x, self.axis)
+        return out
+
+    def extra_repr(self) -> str:
+        """Return the axis.
+
+        Returns
+        -------
+        str
+            ``"axis=-1"``.
+        """
+        return f"axis={self.axis}"

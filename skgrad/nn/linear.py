@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from skgrad import ops
-from skgrad.exceptions import DTypeError, ParameterError, ShapeError
+from skgrad.core.params import check_integer
+from skgrad.exceptions import ShapeError
 from skgrad.nn import init
+from skgrad.nn.inputs import input_of
 from skgrad.nn.module import Module
 from skgrad.nn.parameter import Parameter, floating_dtype
-from skgrad.tensor import Tensor, tensor
+from skgrad.tensor import Tensor
 from skgrad.typing import ArrayLike, DTypeLike
 
 __all__ = ["Linear"]
@@ -74,8 +75,8 @@ class Linear(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = _size("in_features", in_features)
-        self.out_features = _size("out_features", out_features)
+        self.in_features = check_integer("Linear", "in_features", in_features)
+        self.out_features = check_integer("Linear", "out_features", out_features)
         kind = floating_dtype(dtype)
         shape = (self.out_features, self.in_features)
         self.weight = Parameter(np.zeros(shape, kind))
@@ -130,8 +131,12 @@ class Linear(Module):
         skgrad.exceptions.ShapeError: Linear(in_features=3, out_features=2, \
 bias=True) needs an input whose last axis has length 3. Got shape (1, 2).
         """
-        x = x if isinstance(x, Tensor) else tensor(x)
-        self._check(x)
+        x = input_of(self, x, self.weight.dtype)
+        if x.shape[-1:] != (self.in_features,):
+            raise ShapeError(
+                f"Linear({self.extra_repr()}) needs an input whose last axis has "
+                f"length {self.in_features}. Got shape {x.shape}."
+            )
         out: Tensor = ops.matmul(x, ops.transpose(self.weight))
         return out if self.bias is None else out + self.bias
 
@@ -149,30 +154,3 @@ bias=True) needs an input whose last axis has length 3. Got shape (1, 2).
         )
         dtype = self.weight.dtype
         return text if dtype == np.float64 else f"{text}, dtype={dtype}"
-
-    def _check(self, x: Tensor) -> None:
-        """Refuse an input of another length or another floating dtype."""
-        if x.shape[-1:] != (self.in_features,):
-            raise ShapeError(
-                f"Linear({self.extra_repr()}) needs an input whose last axis has "
-                f"length {self.in_features}. Got shape {x.shape}."
-            )
-        dtype = self.weight.dtype
-        if x.dtype.kind == "f" and x.dtype != dtype:
-            raise DTypeError(
-                f"Linear({self.extra_repr()}) holds {dtype} parameters. Got an input "
-                f"of dtype {x.dtype}. "
-                f"Convert the input with x.to(dtype={str(dtype)!r}), or the module "
-                f"with module.to(dtype={str(x.dtype)!r})."
-            )
-
-
-def _size(name: str, value: Any) -> int:
-    """Return the checked number of features."""
-    valid = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not valid or value < 1:
-        raise ParameterError(
-            f"The {name!r} parameter of Linear must be an int in [1, inf). "
-            f"Got {value!r} instead."
-        )
-    return int(value)

@@ -9,7 +9,7 @@ attributes are registered and in which order, and everything else here reads tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from skgrad.exceptions import ParameterError
 from skgrad.nn.parameter import Parameter, floating_dtype
 from skgrad.nn.registry import (
     BUFFERS,
+    PARAMETRIZATIONS,
     Kind,
     check_name,
     check_plain,
@@ -55,7 +56,7 @@ class Module:
     user may set with `register_hyperparameter`.
 
     Lists of modules are refused as attributes, for their parameters would not be
-    found: a `Sequential` is a list of modules, too.
+    found: use `ModuleList` or `ModuleDict`.
 
     Examples
     --------
@@ -135,6 +136,8 @@ class Module:
         kind = self.__dict__.get("_registry", {}).get(name)
         if kind in BUFFERS:
             self.__dict__[name] = next_value(self, name, value)
+        elif name in self.__dict__.get(PARAMETRIZATIONS, ()):
+            self.__dict__[PARAMETRIZATIONS][name].assign(value)
         elif isinstance(value, Parameter):
             self._register(name, Kind.PARAMETER, value)
         elif isinstance(value, Module):
@@ -144,6 +147,15 @@ class Module:
             if kind is not None:
                 registry(self).pop(name)
             object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:  # a misspelt attribute would pass the type checker
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a parametrised parameter, computed from its free one."""
+            if name in self.__dict__.get(PARAMETRIZATIONS, ()):
+                return self.__dict__[PARAMETRIZATIONS][name]()
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
         """Remove an attribute, registered or not."""

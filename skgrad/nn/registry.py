@@ -18,6 +18,7 @@ from skgrad.tensor import Tensor, tensor
 
 __all__ = [
     "BUFFERS",
+    "PARAMETRIZATIONS",
     "Kind",
     "check_name",
     "check_plain",
@@ -41,6 +42,9 @@ class Kind(Enum):
     HYPERPARAMETER = "hyperparameter"
     MODULE = "submodule"
 
+
+# The submodule that holds what `skgrad.nn.parametrize` computes, named as in PyTorch.
+PARAMETRIZATIONS = "parametrizations"
 
 BUFFERS = (Kind.BUFFER, Kind.TRANSIENT, Kind.HYPERPARAMETER)
 
@@ -185,8 +189,8 @@ def check_plain(
         raise ParameterError(
             f"{owner}.{name} was assigned a {type(value).__name__} that holds modules "
             f"or parameters; they would not be fitted, saved or moved. Put modules "
-            f"into nn.Sequential(*modules), which can be indexed and iterated, and "
-            f"parameters into attributes of their own."
+            f"into nn.ModuleList or nn.ModuleDict, and parameters into attributes of "
+            f"their own."
         )
 
 
