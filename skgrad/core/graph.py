@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from skgrad.core.interpreter import current
 from skgrad.core.value import Value, box
 from skgrad.exceptions import GradientError
 
@@ -155,6 +156,7 @@ def backward(
 
     for output, cotangent in zip(outputs, cotangents, strict=True):
         push(output, cotangent)
+    interpreter = current()
     while heap:
         node = heapq.heappop(heap)
         gs = pending.pop(node)
@@ -162,9 +164,11 @@ def backward(
             if gs[0] is not None:
                 reached[node] = gs[0]
             continue
+        interpreter.differentiating(node.outputs)
         for value, cotangent_in in zip(node.inputs, _vjp(node, gs), strict=True):
             if cotangent_in is not None:
                 push(value, cotangent_in)
+    interpreter.differentiating(None)
     return reached
 
 

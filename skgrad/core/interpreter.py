@@ -28,6 +28,9 @@ class Interpreter(Protocol):
     ) -> Any:
         """Return the output array or symbol, or a tuple of them."""
 
+    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
+        """Note whose gradient rules follow: what made ``outputs``; None at the end."""
+
 
 class Eager:
     """Computes each primitive at once on the backend of its operands."""
@@ -48,6 +51,9 @@ class Eager:
             primitive.shape_rule(*args, **params)
             raise
         return np.asarray(out) if isinstance(out, np.generic) else out
+
+    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
+        """Do nothing."""
 
 
 def escaped(name: str) -> TraceError:

@@ -39,6 +39,8 @@ class Tracer:
         self.constants: dict[Variable, Any] = {}
         self._lifted: dict[int, Variable] = {}
         self._start = leaf_node().id
+        self._frames: dict[Variable, Frame | None] = {}
+        self._differentiated: Frame | None = None
 
     def variable(self, abstract: Any) -> Variable:
         """Return a new variable of this trace."""
@@ -51,6 +53,7 @@ class Tracer:
         garbage collection ends, and that stops a large process for 80 ms.
         """
         self.equations, self.constants, self._lifted = [], {}, {}
+        self._frames = {}
 
     def process(
         self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]
@@ -60,10 +63,18 @@ class Tracer:
         expected = primitive.shape_rule(*inputs, **params)
         several = not isinstance(expected, Abstract)
         outputs = tuple(map(self.variable, expected if several else (expected,)))
-        self.equations.append(
-            Equation(primitive, inputs, params, outputs, user_frame(sys._getframe(1)))
-        )
+        frame = self._differentiated or user_frame(sys._getframe(1))
+        self.equations.append(Equation(primitive, inputs, params, outputs, frame))
+        self._frames.update(dict.fromkeys(outputs, frame))
         return outputs if several else outputs[0]
+
+    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
+        """Let what follows come from the line that made ``outputs``."""
+        made = outputs[0] if outputs else None
+        # What was made before the trace is no variable.
+        self._differentiated = (
+            self._frames.get(made) if isinstance(made, Variable) else None
+        )
 
     def lift(self, value: Value, name: str) -> Variable:
         """Return the variable of a value; a concrete one becomes a constant."""

@@ -20,6 +20,9 @@ class Counting:
         self.names.append(primitive.name)
         return self.below.process(primitive, args, params)
 
+    def differentiating(self, outputs):
+        self.names.append("rules of" if outputs else "end")
+
 
 def test_the_top_of_the_stack_processes():
     counting = Counting(current())
@@ -27,6 +30,16 @@ def test_the_top_of_the_stack_processes():
         (skgrad.tensor([1.0]) * 2.0).sum()
     skgrad.tensor([1.0]) * 2.0
     assert counting.names == ["multiply", "sum"]
+
+
+def test_it_is_told_whose_gradient_rules_follow():
+    counting = Counting(current())
+    x = skgrad.tensor([1.0], requires_grad=True)
+    with pushed(counting):
+        skgrad.sin(x).sum().backward()
+    assert counting.names[:2] == ["sin", "sum"]
+    assert counting.names[2:6] == ["rules of", "reshape", "broadcast", "rules of"]
+    assert counting.names[-2:] == ["multiply", "end"]
 
 
 def test_the_stack_is_restored_after_an_error():
