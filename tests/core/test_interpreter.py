@@ -37,9 +37,9 @@ def test_it_is_told_whose_gradient_rules_follow():
     x = skgrad.tensor([1.0], requires_grad=True)
     with pushed(counting):
         skgrad.sin(x).sum().backward()
-    assert counting.names[:2] == ["sin", "sum"]
-    assert counting.names[2:6] == ["rules of", "reshape", "broadcast", "rules of"]
-    assert counting.names[-2:] == ["multiply", "end"]
+    assert counting.names == (
+        ["sin", "sum", "rules of", "reshape", "rules of", "cos", "multiply", "end"]
+    )
 
 
 def test_the_stack_is_restored_after_an_error():
