@@ -45,9 +45,9 @@ TURNED = {
         lambda x, y: (x.T @ y.T).T, "ji,kj->ki", ((3, 4), (5, 3)), "matmul"
     ),
     "(xᵀ yᵀ)ᵀ of a batch": Row(
-        lambda x, y: turned(turned(x) @ y.T),
-        "aji,kj->aki",
-        ((2, 3, 4), (5, 3)),
+        lambda x, y: turned(turned(x) @ turned(y)),
+        "aji,akj->aki",
+        ((2, 3, 4), (2, 5, 3)),
         "matmul",
     ),
 }
@@ -114,8 +114,8 @@ LEFT = {
     ),
     "with other axes moved": Row(
         lambda x, y: ops.transpose(x @ y, (1, 0, 2)),
-        "aij,jk->iak",
-        ((2, 4, 3), (3, 5)),
+        "aij,ajk->iak",
+        ((2, 4, 3), (2, 3, 5)),
         "matmul transpose",
     ),
 }
