@@ -87,19 +87,21 @@ def pytest_make_collect_report(collector):
 # ---------------------------------------------------------------------- kernels
 
 # The kernels of the suite, of whichever process, are in one directory. Those that tests
-# of the cache and of single kernels compile are in directories of their own.
+# of the cache and of single kernels compile are in directories of their own, and so are
+# those of the examples, which are whole programs.
 MOST_KERNELS = 300
 
 
-def _n_kernels():
-    directory = os.environ["SKGRAD_CACHE_DIR"]
+def _n_kernels(part=""):
+    directory = os.path.join(os.environ["SKGRAD_CACHE_DIR"], part)
     if not os.path.isdir(directory):
         return 0
     return sum(name.endswith(".kernel") for name in os.listdir(directory))
 
 
 def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(f"{_n_kernels()} kernels compiled")
+    counts = f"{_n_kernels()} kernels compiled, {_n_kernels('examples')} by examples"
+    terminalreporter.write_line(counts)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,5 +1,6 @@
 """Every example runs, and prints what its text promises."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ FILES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 def output():
     """Return a function that runs an example once and returns what it printed."""
     printed = {}
+    cache = Path(os.environ["SKGRAD_CACHE_DIR"]) / "examples"
 
     def run(name):
         if name not in printed:
@@ -23,6 +25,7 @@ def output():
                 capture_output=True,
                 text=True,
                 encoding="utf-8",
+                env={**os.environ, "SKGRAD_CACHE_DIR": str(cache)},
             )
         return printed[name]
 
@@ -76,3 +79,48 @@ def test_custom_module_is_accurate(output):
     lines = output("custom_module.py").stdout.splitlines()
     (line,) = (line for line in lines if line.startswith("Accuracy"))
     assert float(line.split()[-1]) > 0.95
+
+
+def table(text, width=26):
+    """Return the numbers behind names of a fixed width."""
+    rows = (line for line in text.splitlines() if line[width:].strip())
+    found = {}
+    for line in rows:
+        try:
+            found[line[:width].strip()] = float(line[width:].split()[0])
+        except ValueError:
+            continue
+    return found
+
+
+def test_convolutions_recognise_digits(output):
+    found = table(output("convolution.py").stdout)
+    assert found["convolutional network"] >= 0.98
+    assert found["convolutional network"] > found["LogisticRegression"]
+
+
+def test_embeddings_of_categories(output):
+    text = output("entity_embeddings.py").stdout
+    found = table(text)
+    assert found["entity embeddings"] > found["ridge, indicator columns"]
+    (line,) = (line for line in text.splitlines() if "is no error" in line)
+    assert 100 < float(line.split()[-2]) < 20_000
+
+
+def test_sequences_in_order_say_more(output):
+    found = table(output("sequences.py").stdout)
+    assert found["KNeighborsClassifier(1)"] == 0.9774  # as the data's authors report
+    for name in ("GRU", "Transformer"):
+        assert found[name] > 0.97 > 0.95 > found["LogisticRegression"]
+
+
+def test_shares_are_those_of_the_quadratic_programme(output):
+    lines = output("constrained.py").stdout.splitlines()
+    shares = [list(map(float, line[24:].split()[:2])) for line in lines[1:6]]
+    for share, exact in shares:
+        assert share >= 0
+        assert abs(share - exact) <= 0.001
+    assert lines[6].split() == ["sum", "1.000", "1.000"]
+    blend, equal = (float(line.split()[-1]) for line in lines[7:])
+    assert blend < equal
+    assert blend < min(float(line.split()[-1]) for line in lines[1:6])
