@@ -59,8 +59,8 @@ def test_elementwise_primitives(names, dtype, rng):
     compiled(together, np.ones((3, 7), dtype), args)
 
 
-# What has no instruction of its own and runs on the reference backend.
-WITHOUT = {"argsort"}
+# What has no instruction of its own and runs on the reference backend, and why.
+WITHOUT = {"argsort": "NumPy's sort uses the processor's vectors already"}
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,21 @@ WITHOUT = {"argsort"}
 def test_other_primitives(name, case, rng):
     args = [rng.normal(size=shape) for shape in case.shapes]
     compiled(case.call, *args, reference=int(name in WITHOUT))
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda x, i: i @ ops.transpose(i), "products of integers are not a model's"),
+        (
+            lambda x, i: ops.scatter_add(x > 0, np.array([0, 0, 1, 1, 1, 0]), size=2),
+            "nor are sums of truth values",
+        ),
+    ],
+    ids=["integer product", "scattered bools"],
+)
+def test_dtypes_without_an_instruction(function, why):
+    compiled(function, M, np.arange(6).reshape(2, 3), reference=1)
 
 
 # --- layouts, places, shapes ----------------------------------------------------------
