@@ -35,7 +35,9 @@ _MODULES = (
 _NAMES = {
     "core.interpreter": ("no_grad",),
     "core.random": ("random_seed",),
-    "transforms": ("grad", "hessian", "hvp", "jvp", "value_and_grad", "vjp"),
+    "transforms": (
+        *("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
+    ),
     "functional": (
         *("dot", "gelu", "log_sigmoid", "log_softmax", "logsumexp", "mean", "norm"),
         *("one_hot", "relu", "silu", "softmax", "sort", "stack", "std"),

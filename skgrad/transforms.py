@@ -23,7 +23,7 @@ from skgrad.ops.promotion import as_value
 from skgrad.tensor import Tensor
 from skgrad.typing import Tree
 
-__all__ = ["grad", "hessian", "hvp", "jvp", "value_and_grad", "vjp"]
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 # A new node for the variable of a transform, connected to what it came from.
 alias_p = register(
@@ -328,15 +328,26 @@ def jvp(
     outputs, treedef = tree_flatten(record.out)
     flat = [v for leaves in record.variables for v in leaves]
     directions = _matching(_as_leaves(tangents, primals), flat, "jvp")
-    dummies: list[Any] = [
-        Tensor(np.zeros(v.shape, dtype=v.dtype), leaf_node()) for v in outputs
-    ]
-    pulled = tree_leaves(record.pull(outputs, dummies))
-    with recording(True):
-        found = backward(pulled, directions, {d._node for d in dummies})
-        tangent = tree_unflatten(treedef, [_or_zero(found, d) for d in dummies])
-    own = record.nodes | {d._node for d in dummies}
-    return _released(record.out, own), _released(tangent, own)
+    push = _Linear(record, outputs)
+    tangent = tree_unflatten(treedef, push(push.pulled, directions))
+    return _released(record.out, push.own), _released(tangent, push.own)
+
+
+class _Linear:
+    """The vector-Jacobian product as a function of its cotangents, to be transposed."""
+
+    def __init__(self, record: _Recorded, outputs: Sequence[Any]) -> None:
+        self.cotangents: list[Any] = [
+            Tensor(np.zeros(v.shape, dtype=v.dtype), leaf_node()) for v in outputs
+        ]
+        self.pulled = tree_leaves(record.pull(outputs, self.cotangents))
+        self.own = record.nodes | {c._node for c in self.cotangents}
+
+    def __call__(self, pulled: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+        """Return the tangents of the outputs for directions of the arguments."""
+        with recording(True):
+            found = backward(pulled, directions, {c._node for c in self.cotangents})
+            return [_or_zero(found, c) for c in self.cotangents]
 
 
 def hvp(
@@ -389,6 +400,121 @@ def hvp(
     return grad(slope)(*primals)
 
 
+def jacobian(
+    function: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., Any]:
+    """Return the Jacobian of a function with a tensor as value, itself a function.
+
+    J[i, j] = ∂ out[i] / ∂ x[j], where i runs over the axes of the result and j over
+    those of the argument. It is computed row by row (reverse mode), or column by column
+    (forward mode) if the result has more elements than the arguments. Either way it may
+    be traced, and differentiated again.
+
+    Parameters
+    ----------
+    function : callable
+        Takes tensors (or trees of them) of any shape, returns a tensor of any shape.
+    argnums : int or tuple of int, default=0
+        Positions of the arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        Returns a tensor of shape ``out.shape + x.shape``; a tree of them, in the
+        structure of the argument, if that is a tree; a tuple if ``argnums`` is one.
+
+    Raises
+    ------
+    GradientError
+        When called: if the value is not a floating tensor, or an argument not floating.
+    ParameterError
+        When called: if ``argnums`` names an argument that is not there.
+
+    See Also
+    --------
+    grad : For scalar functions.
+    vjp, jvp : Products with the Jacobian, much cheaper than the Jacobian.
+
+    Examples
+    --------
+    >>> import skgrad
+    >>> def polar(r, angle):
+    ...     return r * skgrad.functional.stack([skgrad.cos(angle), skgrad.sin(angle)])
+    >>> skgrad.jacobian(polar, argnums=(0, 1))(2.0, 0.0)
+    (tensor([1., 0.]), tensor([0., 2.]))
+    >>> skgrad.jacobian(skgrad.square)(skgrad.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    positions = argnums if isinstance(argnums, tuple) else (argnums,)
+
+    def differentiated(*args: Any) -> Any:
+        record = _Recorded(function, args, positions)
+        out = _floating(record.out, function)
+        variables = [v for leaves in record.variables for v in leaves]
+        wide = sum(v.size for v in variables) < out.size
+        blocks = iter((_columns if wide else _rows)(record, out, variables))
+        found = tuple(
+            tree_unflatten(treedef, [next(blocks) for _ in leaves])
+            for treedef, leaves in zip(record.treedefs, record.variables, strict=True)
+        )
+        return found if isinstance(argnums, tuple) else found[0]
+
+    return differentiated
+
+
+def _floating(out: Any, function: Callable[..., Any]) -> Any:
+    if isinstance(out, Value) and out.dtype.kind == "f":
+        return out
+    got = f"dtype {out.dtype}" if isinstance(out, Value) else type(out).__name__
+    raise GradientError(
+        f"jacobian needs a function that returns one floating tensor. "
+        f"{function_name(function)} returned {got}."
+    )
+
+
+def _units(value: Any) -> list[Any]:
+    """Return the arrays of the value's shape with a single one."""
+    eye = np.eye(value.size, dtype=value.dtype)
+    return [as_value(unit.reshape(value.shape)) for unit in eye]
+
+
+def _rows(record: _Recorded, out: Any, variables: Sequence[Any]) -> list[Any]:
+    """Return the Jacobians from one walk back per element of the result."""
+    rows = [tree_leaves(record.pull([out], [unit])) for unit in _units(out)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(variables)
+    return [
+        record.release(_joined(parts, (1, -1), 0, out, v))
+        for parts, v in zip(columns, variables, strict=True)
+    ]
+
+
+def _columns(record: _Recorded, out: Any, variables: Sequence[Any]) -> list[Any]:
+    """Return the Jacobians from one walk along per element of the arguments."""
+    push = _Linear(record, [out])
+    found = []
+    for i, variable in enumerate(variables):
+        parts = []
+        for unit in _units(variable):
+            (tangent,) = push([push.pulled[i]], [unit])
+            parts.append(tangent)
+        joined = _joined(parts, (-1, 1), -1, out, variable)
+        found.append(_released(joined, push.own))
+    return found
+
+
+def _joined(
+    parts: Sequence[Any], shape: tuple[int, int], axis: int, out: Any, variable: Any
+) -> Any:
+    """Return rows or columns put together to a Jacobian."""
+    whole = out.shape + variable.shape
+    if not parts:
+        return as_value(np.zeros(whole, dtype=out.dtype))
+    with recording(True):
+        flat = ops.concatenate([ops.reshape(p, shape) for p in parts], axis=axis)
+        return ops.reshape(flat, whole)
+
+
 def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the Hessian of a scalar function of one array, itself a function.
 
@@ -414,20 +540,9 @@ def hessian(function: Callable[..., Any]) -> Callable[..., Any]:
     tensor([[6., 2.],
             [2., 0.]])
     """
-    gradient = grad(function)
+    gradient = jacobian(grad(function))
 
     def second(x: Any) -> Any:
-        value = as_value(x, "hessian")
-        record = _Recorded(lambda v: ops.reshape(gradient(v), -1), [value], (0,))
-        rows = []
-        for unit in np.eye(value.size, dtype=value.dtype):
-            (row,) = record.pull([record.out], [as_value(unit)])
-            rows.append(ops.reshape(row, (1, -1)))
-        flat = (
-            ops.concatenate(rows)
-            if rows
-            else as_value(np.zeros((0, 0), dtype=value.dtype))
-        )
-        return record.release(ops.reshape(flat, value.shape + value.shape))
+        return gradient(as_value(x, "hessian"))
 
     return second

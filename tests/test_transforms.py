@@ -58,6 +58,71 @@ def test_against_torch():
     close(slope, AF.jacobian(scalar_torch, XT))
 
 
+# Results with fewer, as many and more elements than the arguments: rows or columns.
+W = np.random.default_rng(4).standard_normal((3, 2))
+JACOBIANS = {
+    "rows": (lambda x: ops.sum(ops.sin(x), axis=0), lambda x: torch.sin(x).sum(0)),
+    "square": (lambda x: ops.exp(x) * x, lambda x: torch.exp(x) * x),
+    "columns": (
+        lambda x: ops.expand_dims(x, 0) * ops.tanh(ops.reshape(x, (-1, 1, 1))),
+        lambda x: x[None] * torch.tanh(x.reshape(-1, 1, 1)),
+    ),
+    "scalar": (lambda x: ops.sum(x**3), lambda x: torch.sum(x**3)),
+}
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobian_against_torch(name):
+    function, in_torch = JACOBIANS[name]
+    found = skgrad.jacobian(function)
+    close(found(W), AF.jacobian(in_torch, torch.tensor(W)))
+    assert not found(W).requires_grad
+    np.testing.assert_array_equal(trace(found, W)(W), found(W).numpy())
+
+    # Differentiated once more, by either way of doing it.
+    def total(x):
+        return ops.sum(ops.square(found(x)))
+
+    def total_torch(x):
+        return (AF.jacobian(in_torch, x, create_graph=True) ** 2).sum()
+
+    close(skgrad.grad(total)(W), AF.jacobian(total_torch, torch.tensor(W)))
+    close(
+        skgrad.jacobian(found)(W),
+        AF.jacobian(
+            lambda x: AF.jacobian(in_torch, x, create_graph=True), torch.tensor(W)
+        ),
+    )
+
+
+def test_jacobian_with_respect_to_several_arguments_and_trees():
+    def affine(params, x):
+        return params["w"] @ x + params["b"]
+
+    params = {"w": W, "b": np.zeros(3)}
+    tree, by_x = skgrad.jacobian(affine, argnums=(0, 1))(params, V[:2])
+    close(tree["w"], np.einsum("ik,j->ikj", np.eye(3), V[:2]))
+    close(tree["b"], np.eye(3))
+    close(by_x, W)
+    found = skgrad.jacobian(lambda x, y: ops.sin(y))(V, W)  # x has no influence
+    close(found, np.zeros((3, 2, 4)))
+    wide = skgrad.jacobian(lambda x: ops.broadcast_to(skgrad.tensor(1.0), (9,)))(V)
+    close(wide, np.zeros((9, 4)))
+    with pytest.raises(ParameterError, match="argnums"):
+        skgrad.jacobian(affine, argnums=2)(params, V)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (1,), ()])
+def test_jacobian_of_few_elements(shape):
+    x = np.ones(shape)
+    for function, factor in ((ops.square, 2.0), (lambda v: ops.sum(v * 3.0), 3.0)):
+        found = skgrad.jacobian(function)(x)
+        n = max(int(np.prod(found.shape)), 0)
+        assert found.shape == function(x).shape + shape
+        close(found.sum(), factor * min(n, x.size))
+    assert skgrad.jacobian(ops.square)(x.astype(np.float32)).dtype == np.float32
+
+
 def test_compositions():
     hessian = np.asarray(AF.hessian(scalar_torch, XT))
     slope = skgrad.grad(scalar)
@@ -237,6 +302,9 @@ def test_gradients_inside_the_function_are_independent():
         (lambda: skgrad.jvp(vector, [X], [np.ones(3)]), ShapeError, r"\(3,\)"),
         (lambda: skgrad.jvp(vector, [X], []), ShapeError, "one tangent per primal"),
         (lambda: skgrad.hvp(scalar, [X], [np.ones(3)]), ShapeError, r"\(3,\)"),
+        (lambda: skgrad.jacobian(np.sin)(np.arange(4)), GradientError, "int64"),
+        (lambda: skgrad.jacobian(lambda x: x > 0)(X), GradientError, "dtype bool"),
+        (lambda: skgrad.jacobian(lambda x: [x])(X), GradientError, "returned list"),
     ],
 )
 def test_errors(call, error, match):
