@@ -22,6 +22,7 @@ _MODULES = (
     "estimators",
     "exceptions",
     "executor",
+    "extension",
     "functional",
     "losses",
     "nn",
@@ -38,6 +39,7 @@ _NAMES = {
     "transforms": (
         *("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
     ),
+    "extension": ("custom_vjp", "elementwise"),
     "functional": (
         *("dot", "gelu", "log_sigmoid", "log_softmax", "logsumexp", "mean", "norm"),
         *("one_hot", "relu", "silu", "softmax", "sort", "stack", "std"),

@@ -38,6 +38,7 @@ class Backend(Protocol):
     """
 
     device: str
+    names: dict[str, tuple[str, ...]]
 
     def array(self, data: ArrayLike, dtype: DTypeLike = None) -> Array:
         """Return a new array of this backend holding a copy of ``data``."""

@@ -16,7 +16,7 @@ import scipy
 
 from skgrad.typing import Array, ArrayLike, DTypeLike, Shape
 
-__all__ = ["array", "device", "elementwise", "instruction"]
+__all__ = ["array", "device", "elementwise", "instruction", "names"]
 
 device = "cpu"
 
@@ -103,6 +103,14 @@ _PREAMBLE: dict[str, Any] = {
 def array(data: ArrayLike, dtype: DTypeLike = None) -> Array:
     """Return a new array holding a copy of ``data``."""
     return np.array(data, dtype=dtype)
+
+
+# The names an expression may use, by kind.
+names: dict[str, tuple[str, ...]] = {
+    "functions": tuple(n for n, v in _PREAMBLE.items() if callable(v)),
+    "constants": tuple(n for n, v in _PREAMBLE.items() if isinstance(v, float)),
+    "dtypes": tuple(n for n, v in _PREAMBLE.items() if isinstance(v, np.dtype)),
+}
 
 
 @cache

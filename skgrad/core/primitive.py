@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ class Abstract(NamedTuple):
     shape: Shape
     dtype: np.dtype[Any]
 
+
+_PLACEHOLDER = re.compile(r"\{\d+\}")
 
 VjpRule = Callable[..., Value | None]
 VjpRules = tuple[VjpRule | None, ...] | Callable[..., tuple[Value | None, ...]]
@@ -117,7 +120,7 @@ class Primitive:
         kernel = self._kernels.get(key)
         if kernel is None:
             expression = self.expression(**params)
-            n_operands = sum(f"{{{i}}}" in expression for i in range(4))
+            n_operands = len(set(_PLACEHOLDER.findall(expression)))
             kernel = backend.elementwise(expression, n_operands)
             self._kernels[key] = kernel
         return kernel
@@ -132,6 +135,11 @@ def register(primitive: Primitive) -> Primitive:
         raise ValueError(f"There is a primitive called {primitive.name!r} already.")
     _registry[primitive.name] = primitive
     return primitive
+
+
+def is_registered(primitive: Primitive) -> bool:
+    """Return whether a primitive is one of skgrad's own."""
+    return _registry.get(primitive.name) is primitive
 
 
 def registered() -> dict[str, Primitive]:

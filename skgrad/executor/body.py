@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from skgrad.backend.base import Binding
+from skgrad.core.primitive import is_registered
 from skgrad.executor.fuse import REDUCTIONS, VIEWS, squeezed
 from skgrad.executor.graph import Equation, Graph, Variable
 from skgrad.executor.instruction import Kernel, Slot, Write
@@ -132,6 +133,10 @@ class _Body:
     def _literals(self, equation: Equation) -> dict[Variable, str]:
         """Return the inputs to write as numbers; at least one input stays typed."""
         known = self.literals
+        if not is_registered(equation.primitive):
+            # A user's expression may take a function of one operand alone, and a
+            # number in its place would have no dtype.
+            return {}
         if equation.primitive.name == "where":
             choices = [v for v in equation.inputs[1:] if v not in known]
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.core.primitive import Abstract, Primitive, register
+from skgrad.core.primitive import Abstract, Primitive, VjpRules, register
 from skgrad.exceptions import DTypeError, ShapeError
 from skgrad.ops.promotion import as_value, operands, same_dtype
 from skgrad.typing import ArrayLike, Shape
@@ -96,7 +96,7 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
 
 def elementwise(
     expression: str,
-    vjp: tuple[Callable[..., Any] | None, ...] | None,
+    vjp: VjpRules | None,
     *,
     kind: str = "float",
     out: str | None = None,
@@ -107,8 +107,8 @@ def elementwise(
     ----------
     expression : str
         The scalar expression, in the names of the backends' preambles.
-    vjp : tuple of callables or None
-        One rule per operand.
+    vjp : tuple of callables, callable or None
+        One rule per operand, or one for all, see ``Primitive``.
     kind : {"float", "number", "any"}
         Which dtypes it computes with, see ``operands``.
     out : str, optional
@@ -128,29 +128,45 @@ def elementwise(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         name = function.__name__
-        signature = inspect.signature(function)
-        n_operands = len(signature.parameters)
-
-        def shape_rule(*xs: Any) -> Abstract:
-            if len(xs) != n_operands:
-                raise ShapeError(f"{name} takes {signature}. Got {len(xs)} operands.")
-            shape = broadcast_shapes(name, *(x.shape for x in xs))
-            dtype = same_dtype(name, *xs)
-            return Abstract(shape, np.dtype(out) if out else dtype)
-
-        primitive = register(Primitive(name, shape_rule, vjp, lambda: expression))
-
-        @functools.wraps(function)
-        def public(*args: Any, **kwargs: Any) -> Any:
-            if kwargs or len(args) != n_operands:
-                args = signature.bind(*args, **kwargs).args
-            return primitive.bind(*operands(name, args, kind))
-
-        public.__doc__ = _documented(function, signature, kind, out)
-        public.primitive = primitive  # type: ignore[attr-defined]
-        return public
+        rule = shape_rule_of(name, inspect.signature(function), out)
+        primitive = register(Primitive(name, rule, vjp, lambda: expression))
+        return entrance(function, primitive, kind, out)
 
     return declare
+
+
+def shape_rule_of(
+    name: str, signature: inspect.Signature, out: str | None
+) -> Callable[..., Abstract]:
+    """Return the shape rule of an elementwise primitive."""
+    n_operands = len(signature.parameters)
+
+    def shape_rule(*xs: Any) -> Abstract:
+        if len(xs) != n_operands:
+            raise ShapeError(f"{name} takes {signature}. Got {len(xs)} operands.")
+        shape = broadcast_shapes(name, *(x.shape for x in xs))
+        dtype = same_dtype(name, *xs)
+        return Abstract(shape, np.dtype(out) if out else dtype)
+
+    return shape_rule
+
+
+def entrance(
+    function: Callable[..., Any], primitive: Primitive, kind: str, out: str | None
+) -> Callable[..., Any]:
+    """Return the public function of an elementwise primitive."""
+    name, signature = function.__name__, inspect.signature(function)
+    n_operands = len(signature.parameters)
+
+    @functools.wraps(function)
+    def public(*args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != n_operands:
+            args = signature.bind(*args, **kwargs).args
+        return primitive.bind(*operands(name, args, kind))
+
+    public.__doc__ = _documented(function, signature, kind, out)
+    public.primitive = primitive  # type: ignore[attr-defined]
+    return public
 
 
 def _documented(
