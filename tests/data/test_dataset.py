@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import skgrad
-from skgrad.data import ArrayDataset
+from skgrad.data import ArrayDataset, DataLoader, SequenceDataset
 from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 
 
@@ -66,3 +68,76 @@ def test_what_is_no_number(array):
 def test_no_arrays():
     with pytest.raises(ParameterError, match="at least one array"):
         ArrayDataset()
+
+
+def test_of_a_memory_mapped_array_only_the_batch_is_copied(tmp_path):
+    n_rows, row_bytes = 2**12, 2**12
+    X = np.memmap(
+        tmp_path / "X.bin", mode="w+", dtype=np.float32, shape=(n_rows, row_bytes // 4)
+    )
+    X[:, 0] = np.arange(n_rows)
+    X.flush()
+    read = np.memmap(tmp_path / "X.bin", mode="r", dtype=np.float32, shape=X.shape)
+    del X
+    tracemalloc.start()
+    loader = DataLoader(
+        ArrayDataset(read, np.arange(n_rows)), 16, shuffle=True, random_state=0
+    )
+    for inputs, numbers in loader:
+        np.testing.assert_array_equal(inputs.numpy()[:, 0], numbers.numpy())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 128 * row_bytes  # eight batches of the 256 of the file
+
+
+# ----------------------------------------------------------------------- sequences
+
+
+def test_samples_are_stacked():
+    samples = [(np.full((2, 3), i), float(i), i > 1) for i in range(4)]
+    dataset = SequenceDataset(samples)
+    assert len(dataset) == 4
+    assert dataset[-1] is samples[-1]
+    for rows in ([0, 2], np.array([0, 2]), slice(0, 4, 2)):
+        x, y, flags = dataset[rows]
+        np.testing.assert_array_equal(x, np.stack([samples[0][0], samples[2][0]]))
+        assert x.dtype == np.int64
+        assert y.tolist() == [0.0, 2.0]
+        assert flags.tolist() == [False, True]
+    assert repr(dataset) == "SequenceDataset(list of 4)"
+
+
+def test_samples_without_a_tuple_and_of_any_class():
+    class Squares:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return np.float32(i) ** 2
+
+    (x,) = SequenceDataset(Squares())[[2, 1]]
+    assert x.dtype == np.float32
+    assert x.tolist() == [4.0, 1.0]
+    (y,) = SequenceDataset([1, 2.5])[:2]  # Python's numbers adapt to each other
+    assert y.tolist() == [1.0, 2.5]
+    (z,) = SequenceDataset([skgrad.tensor([1.0]), skgrad.tensor([2.0])])[:]
+    assert z.tolist() == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "match"),
+    [
+        ([np.ones(2), np.ones(3)], ShapeError, r"\(2,\) and \(3,\).*pad_collate"),
+        ([np.ones(2), np.ones(2, int)], DTypeError, "float64.*int64"),
+        ([(1, 2), (1, 2, 3)], ShapeError, r"tuples of \[2, 3\]"),
+        (["a", "b"], DTypeError, "Item 0 .* Encode"),
+    ],
+)
+def test_samples_that_cannot_be_stacked(samples, error, match):
+    with pytest.raises(error, match=match):
+        SequenceDataset(samples)[:]
+
+
+def test_samples_need_a_length():
+    with pytest.raises(ParameterError, match="Got a generator"):
+        SequenceDataset(i for i in range(3))

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 import skgrad
-from skgrad.data import ArrayDataset, DataLoader
+from skgrad.data import (
+    ArrayDataset,
+    DataLoader,
+    SequenceDataset,
+    WeightedRandomSampler,
+)
 from skgrad.exceptions import ParameterError
 
 
@@ -151,7 +156,88 @@ def test_repr():
     )
 
 
+# ------------------------------------------------------------- samplers and collate
+
+
+def test_a_sampler_gives_the_rows_of_each_epoch():
+    source = loader(sampler=[3, 1, 1, 7, 9], batch_size=2)
+    assert len(source) == 3
+    for _ in range(2):
+        assert epoch(source) == [[3, 1], [1, 7], [9]]
+    assert epoch(loader(sampler=range(9, 4, -1), batch_size=2, drop_last=True)) == [
+        [9, 8],
+        [7, 6],
+    ]
+    weighted = WeightedRandomSampler([0.0, 1.0, 1.0], 50, random_state=0)
+    source = loader(3, sampler=weighted, batch_size=20)
+    assert [len(batch) for batch in epoch(source)] == [20, 20, 10]
+    assert set(order(source)) == {1, 2}
+
+
+def test_a_batch_sampler_gives_whole_batches():
+    source = loader(batch_sampler=[[0], [4, 2, 0], np.array([9])])
+    assert len(source) == 3
+    for _ in range(2):
+        assert epoch(source) == [[0], [4, 2, 0], [9]]
+
+
+def test_collate_makes_the_arrays_of_a_list_of_samples():
+    seen = []
+
+    def collate(samples):
+        seen.append(samples)
+        return (np.array([sum(sample) for sample in samples]),)
+
+    dataset = SequenceDataset([(i, 10 * i) for i in range(4)])
+    sums = [b.numpy().tolist() for (b,) in DataLoader(dataset, 3, collate=collate)]
+    assert sums == [[0, 11, 22], [33]]
+    assert seen[1] == [(3, 30)]
+    # A single array is a batch of one array, not one of its rows.
+    ((batch,),) = DataLoader(dataset, 4, collate=lambda samples: np.eye(4))
+    assert batch.shape == (4, 4)
+    ((rows, _),) = DataLoader(dataset, 4, shuffle=True, random_state=0)
+    ((mixed, _),) = DataLoader(
+        dataset,
+        4,
+        shuffle=True,
+        random_state=0,
+        collate=lambda samples: tuple(map(np.array, zip(*samples, strict=True))),
+    )
+    np.testing.assert_array_equal(rows.numpy(), mixed.numpy())
+
+
+def test_repr_shows_samplers():
+    assert repr(loader(batch_sampler=[[0]])) == (
+        "DataLoader(ArrayDataset(int64[10]), batch_sampler=[[0]])"
+    )
+
+
 # --------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"sampler": [0], "shuffle": True}, "'sampler' .* shuffle would have no"),
+        ({"sampler": [0], "random_state": 1}, "random_state would have no effect"),
+        ({"batch_sampler": [[0]], "batch_size": 2}, "'batch_sampler' .* batch_size"),
+        ({"batch_sampler": [[0]], "sampler": [0]}, "'batch_sampler' .* sampler"),
+        ({"batch_sampler": [[0]], "drop_last": True}, "drop_last"),
+        ({"sampler": iter([0])}, "must have a length and be iterable"),
+        ({"collate": "pad"}, "'collate' parameter of DataLoader must be a function"),
+    ],
+)
+def test_what_excludes_each_other(params, match):
+    with pytest.raises(ParameterError, match=match):
+        loader(**params)
+
+
+@pytest.mark.parametrize("row", [10, -1])
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler"])
+def test_rows_that_are_not_there(name, row):
+    source = loader(**{name: [row] if name == "sampler" else [[row]]})
+    with pytest.raises(IndexError, match=f"row {row} of a dataset with 10 rows"):
+        order(source)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, None, True, "32"])
