@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,6 +162,12 @@ class DataLoader(Epochs):
         """Begin the next epoch; iterators that overlap do not disturb each other."""
         return map(self._batch, self._rows(self.begin()))
 
+    def next_rows(self) -> Iterator[NDArray[np.int64]]:
+        """Begin the next epoch and yield the row numbers of its batches."""
+        order = np.arange(len(self.dataset))
+        for rows in self._rows(self.begin()):
+            yield order[rows] if isinstance(rows, slice) else rows
+
     def __repr__(self) -> str:
         """Return the dataset and how it is cut into batches."""
         named: dict[str, Any] = {
@@ -216,10 +222,6 @@ class DataLoader(Epochs):
 
 
 def _check_sized(name: str, sampler: Any) -> None:
-    try:
-        len(sampler)
-        iter(sampler)
-    except TypeError:
-        raise wrong_parameter(
-            "DataLoader", name, "have a length and be iterable", sampler
-        ) from None
+    if not (isinstance(sampler, Sized) and isinstance(sampler, Iterable)):
+        must = "have a length and be iterable"
+        raise wrong_parameter("DataLoader", name, must, sampler)

@@ -23,8 +23,9 @@ class Data:
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_features)
-        Inputs, float32 or float64; may be memory-mapped.
+    X : array of shape (n_samples, ...)
+        Inputs, float32 or float64: (n_samples, n_features), or with more axes, such as
+        sequences and images. A memory-mapped array in C order stays on disk.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
         Targets as the loss sees them.
     w : array of shape (n_samples,)
@@ -97,12 +98,7 @@ class Data:
         list of array of int64 of shape (n_steps, n_rows)
             The full batches, then the partial one if there is one.
         """
-        order = np.arange(self.n_samples)
-        if shuffle and batch_size < self.n_samples:
-            host_generator(seed, "shuffle", epoch).shuffle(order)
-        full = self.n_samples // batch_size * batch_size
-        parts = [order[:full].reshape(-1, batch_size), order[None, full:]]
-        return [rows for rows in parts if rows.size]
+        return epoch_rows(self.n_samples, batch_size, seed, epoch, shuffle)
 
     def rows(self, index: Array | slice) -> Data:
         """Return some of the rows."""
@@ -138,6 +134,18 @@ class Data:
             yield replace(last, w=w)
 
 
+def epoch_rows(
+    n_samples: int, batch_size: int, seed: int, epoch: int, shuffle: bool
+) -> list[Array]:
+    """Return the row numbers of an epoch, batches of one size together."""
+    order = np.arange(n_samples)
+    if shuffle and batch_size < n_samples:
+        host_generator(seed, "shuffle", epoch).shuffle(order)
+    full = n_samples // batch_size * batch_size
+    parts = [order[:full].reshape(-1, batch_size), order[None, full:]]
+    return [rows for rows in parts if rows.size]
+
+
 def row_keys(X: Array) -> Array:
     """Return a 32-bit identity of each row, computed from its elements.
 
@@ -147,7 +155,7 @@ def row_keys(X: Array) -> Array:
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_features)
+    X : array of shape (n_samples, ...)
         Rows, of any fixed-size dtype.
 
     Returns

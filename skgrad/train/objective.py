@@ -41,8 +41,9 @@ class Frame:
 
     Parameters
     ----------
-    x_mean, x_scale : array of shape (n_features,)
-        Of the inputs; 0 and 1 leave them as they are.
+    x_mean, x_scale : array of shape (n_features,), or of the shape of a sample
+        Of the inputs; 0 and 1 leave them as they are. Inputs with more axes than these
+        are scaled along their last ones.
     offset : array of shape () or (n_outputs,)
         Added to the module's output before the loss.
     y_shift, y_scale : array of shape () or (n_outputs,)
@@ -62,8 +63,27 @@ class Frame:
     y_scale: Array
 
     @classmethod
-    def identity(cls, n_features: int, dtype: Any) -> Frame:
-        """Return the frame that changes nothing."""
+    def identity(cls, n_features: int | tuple[int, ...], dtype: Any) -> Frame:
+        """Return the frame that changes nothing.
+
+        Parameters
+        ----------
+        n_features : int or tuple of int
+            Number of features, or the shape of a sample: ``X.shape[1:]``.
+        dtype : dtype
+            Of the computation.
+
+        Returns
+        -------
+        Frame
+            With means of 0 and scales of 1; nothing is computed for it.
+
+        Examples
+        --------
+        >>> from skgrad.train import Frame
+        >>> Frame.identity((3, 32, 32), "float32").x_mean.shape
+        (3, 32, 32)
+        """
         zero, one = np.zeros((), dtype=dtype), np.ones((), dtype=dtype)
         ones = np.ones(n_features, dtype=dtype)
         return cls(0 * ones, ones, zero, zero, one)

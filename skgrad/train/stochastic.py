@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,12 +18,14 @@ from skgrad.core.tree import (
     tree_map,
     tree_unflatten,
 )
-from skgrad.exceptions import DivergenceError, GraphError
-from skgrad.executor import Rows, Same, Table, Traced
+from skgrad.data import DataLoader, Dataset
+from skgrad.exceptions import DivergenceError, GraphError, ParameterError
+from skgrad.executor import Table, Traced
 from skgrad.executor.steps import StepInput
 from skgrad.optim import Optimizer, Schedule
 from skgrad.tensor import tensor
 from skgrad.train.data import Data
+from skgrad.train.feed import Block, Feed, Group, feed_of
 from skgrad.train.objective import Frame, Objective, as_arrays, batch_of, mode
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array, Tree
@@ -70,7 +72,7 @@ class Settings:
     learning_rate : float
         The initial rate.
     batch_size : int
-        Rows per step.
+        Rows per step, of data that are not cut into batches yet.
     max_iter : int
         Epochs.
     tol : float or None
@@ -182,52 +184,45 @@ class Steps:
     """Runs the steps of epochs through programs, one per batch shape."""
 
     def __init__(
-        self,
-        objective: Objective,
-        optimizer: Optimizer,
-        hyper: Tree,
-        data: Data,
-        n_runs: float = 0,
+        self, objective: Objective, optimizer: Optimizer, hyper: Tree, n_runs: float = 0
     ) -> None:
         self.objective = objective
         step = partial(objective.step, optimizer)
         self.traced = Traced(step, fallback=True, n_runs=n_runs)
         self.hyper = hyper
         self.hyper_leaves = list(map(np.asarray, tree_leaves(hyper)))
-        self.data = data
         self.executor = "reference"
-        self._programs: dict[int, Any] = {}
-        names = {name: name for name in ("learning_rate", "step")}
-        # Each is the source of an input, or the name of a table that is made anew.
-        batch: dict[str, Any] = batch_of(data, keys=data.keys, **names)
-        self._leaves: list[Array | str] = tree_leaves(batch)
+        self._programs: dict[Hashable, Any] = {}
 
     def run(
-        self, state: TrainState, batches: Iterable[Array], rates: Array
+        self, state: TrainState, groups: Iterable[Group], rates: Array
     ) -> tuple[TrainState, dict[str, float]]:
         """Return the state after the batches and the sums over them.
 
-        `batches` are row numbers of shape (n_steps, n_rows), `rates` the learning
-        rates of all steps.
+        `groups` hold the batches of each shape, `rates` the learning rates of all
+        steps.
         """
         carry, treedef = tree_flatten((state.params, state.state))
         totals = np.zeros(len(SUMS))
         first = n_rows = 0
-        for rows in batches:
-            program = self._program(carry, treedef, rows[0])
-            for part in _parts(rows, program):
-                last = first + len(part)
-                numbers = np.arange(state.step + first, state.step + last)
-                varying = self._varying(part, rates[first:last], numbers)
-                carry, sums = program.steps(carry, self.hyper_leaves, varying, part)
-                # One after the other, so that the parts change no bit.
-                terms = np.empty((len(part) + 1, len(SUMS)))
+        for group in groups:
+            program = self._program(carry, treedef, group)
+            for block in group.blocks(_steps_per_return(program)):
+                last = first + len(block.rows)
+                _check_length(last, len(rates), last <= len(rates))
+                varying = _varying(block, rates[first:last], state.step + first)
+                carry, sums = program.steps(
+                    carry, self.hyper_leaves, varying, block.rows
+                )
+                # One after the other, so that the blocks change no bit.
+                terms = np.empty((len(block.rows) + 1, len(SUMS)))
                 terms[0] = totals
                 for column, values in zip(terms[1:].T, sums, strict=True):
                     column[:] = values
                 totals = np.add.accumulate(terms)[-1]
                 first = last
-            n_rows += rows.size
+                n_rows += block.n_rows
+        _check_length(first, len(rates), first == len(rates))
         loss, penalty, weight = totals.tolist()
         named = {"loss": loss, "penalty": penalty, "weight": weight}
         named["objective"] = loss / weight + penalty / n_rows
@@ -235,20 +230,9 @@ class Steps:
         step = state.step + first
         return replace(state, params=params, state=changed, step=step), named
 
-    def _varying(self, rows: Array, rates: Array, numbers: Array) -> list[StepInput]:
-        """Return how the leaves of a batch vary from step to step."""
-        tables = {
-            "learning_rate": Table(np.asarray(rates, dtype=np.float64)),
-            "step": Table(numbers.astype(np.int64)),
-        }
-        whole = rows.shape[1] == self.data.n_samples
-        kind = Same if whole else Rows
-        return [tables[v] if isinstance(v, str) else kind(v) for v in self._leaves]
-
-    def _program(self, carry: list[Array], treedef: TreeDef, rows: Array) -> Any:
-        n_rows = len(rows)
-        if n_rows not in self._programs:
-            part = self.data.rows(rows)
+    def _program(self, carry: list[Array], treedef: TreeDef, group: Group) -> Any:
+        if group.signature not in self._programs:
+            part = group.example()
             batch = batch_of(
                 part, keys=part.keys, learning_rate=np.float64(0), step=np.int64(0)
             )
@@ -256,9 +240,31 @@ class Steps:
             with mode(self.objective.module, training=True):
                 program = self.traced.program(params, state, self.hyper, batch)
             _check_carry(program, len(carry))
-            self._programs[n_rows] = program
+            self._programs[group.signature] = program
             self.executor = program.executor
-        return self._programs[n_rows]
+        return self._programs[group.signature]
+
+
+def _varying(block: Block, rates: Array, first_step: int) -> list[StepInput]:
+    """Return how the leaves of a batch vary from step to step."""
+    steps = np.arange(first_step, first_step + len(rates))
+    batch: dict[str, Any] = batch_of(
+        block.inputs,
+        keys=block.inputs.keys,
+        learning_rate=Table(np.asarray(rates, dtype=np.float64)),
+        step=Table(steps.astype(np.int64)),
+    )
+    leaves: list[StepInput] = tree_leaves(batch)
+    return leaves
+
+
+def _check_length(found: int, expected: int, right: bool) -> None:
+    if not right:
+        raise ParameterError(
+            f"The loader says that an epoch has {expected} batches (its length), but "
+            f"it gave {found} or more. Schedules need to know: let its sampler have "
+            "the length of an epoch."
+        )
 
 
 # Seconds of work between two returns to Python, where an interrupt is noticed. Compiled
@@ -267,13 +273,12 @@ RETURN_SECONDS = 0.1
 SPEEDUP = 10.0
 
 
-def _parts(rows: Array, program: Any) -> list[Array]:
-    """Cut steps into parts of about 0.1 s of work."""
+def _steps_per_return(program: Any) -> int | None:
+    """Return how many steps are about 0.1 s of work; no limit where all is Python."""
     if program.executor != "cpu":
-        return [rows]
+        return None
     seconds = program.reference_seconds / SPEEDUP
-    size = max(1, int(RETURN_SECONDS / seconds))
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
+    return max(1, int(RETURN_SECONDS / seconds))
 
 
 def _check_carry(program: Any, n_carry: int) -> None:
@@ -327,7 +332,7 @@ def fit_stochastic(
     objective: Objective,
     optimizer: Optimizer,
     schedule: Schedule,
-    data: Data,
+    data: Data | Dataset | DataLoader,
     frame: Frame,
     settings: Settings,
     *,
@@ -345,14 +350,22 @@ def fit_stochastic(
         The pure pair of functions.
     schedule : Schedule
         Multiplies the learning rate.
-    data : Data
-        Training rows, with keys.
+    data : Data, Dataset or DataLoader
+        Training rows. Of a dataset, ``dataset[rows]`` is ``(X, y)``, ``(X, y, w)`` or
+        ``(X, y, w, keys)``, the fields of :class:`Data`; a batch of a loader likewise.
+        X has any number of axes. Weights are 1 by default, and should have mean one:
+        they multiply the loss of each step. Equal batches train equally, to the last
+        bit, wherever they come from. Memory-mapped arrays stay on disk. Batches that
+        Python makes, by a dataset of one's own or a ``collate`` function, are stacked a
+        few megabytes at a time. One program is traced per shape of a batch: pad to one.
     frame : Frame
         The affine layers around the module.
     settings : Settings
-        How to train.
+        How to train. A loader has its own ``batch_size`` and ``shuffle``, and the
+        ``seed`` is that of the masks alone.
     state : TrainState, optional
-        Where to continue; by default a new state from the module.
+        Where to continue; by default a new state from the module. A loader counts its
+        epochs itself: pickle it along with the state.
     score : callable, optional
         ``score(state) -> float``, the validation score, larger is better; called
         after each epoch.
@@ -368,6 +381,11 @@ def fit_stochastic(
     ------
     DivergenceError
         If the objective is no longer finite; says at which epoch and what to do.
+    ParameterError
+        If there are no rows, a batch has another number of arrays, or an epoch of a
+        loader another number of batches than its length.
+    ShapeError
+        If the arrays of a batch have different numbers of rows.
 
     Examples
     --------
@@ -388,6 +406,29 @@ def fit_stochastic(
     ... )
     >>> fit.state.params.round(3) + 0.0
     array([2., 0.])
+
+    Batches of a loader, here of short sequences of which a module sees the mean:
+
+    >>> from skgrad.data import DataLoader, SequenceDataset
+    >>> class Mean(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.linear = nn.Linear(2, 1)
+    ...     def forward(self, x):
+    ...         return self.linear(x.mean(axis=1))
+    >>> rng = np.random.default_rng(0)
+    >>> sequences = [rng.normal(size=(3, 2)) for _ in range(50)]
+    >>> dataset = SequenceDataset([(s, s.mean(axis=0) @ [1.0, 3.0]) for s in sequences])
+    >>> fit = fit_stochastic(
+    ...     Objective(Mean(), SquaredError(), None),
+    ...     optim.Adam(),
+    ...     optim.Constant(),
+    ...     DataLoader(dataset, batch_size=10, shuffle=True, random_state=0),
+    ...     Frame.identity((3, 2), "float64"),
+    ...     Settings(learning_rate=0.1, max_iter=100, tol=None),
+    ... )
+    >>> fit.state.params.round(3) + 0.0
+    array([1., 3., 0.])
     """
     hyper = {
         **objective.hyper(frame),
@@ -395,11 +436,11 @@ def fit_stochastic(
         "optimizer": tree_map(np.float64, optimizer.hyperparameters()),
     }
     state = _continued(state, initial_state(objective, optimizer, schedule))
-    n_runs = data.n_batches(settings.batch_size) * settings.max_iter
-    steps = Steps(objective, optimizer, hyper, data, n_runs)
-    run = _Run(steps, schedule, settings, score, state)
+    feed = feed_of(data, settings, objective.dtype)
+    steps = Steps(objective, optimizer, hyper, feed.n_batches * settings.max_iter)
+    run = _Run(steps, feed, schedule, settings, score, state)
     fresh = state.epoch == 0
-    with blas_threads(objective.largest_product(settings.batch_size)):
+    with blas_threads(objective.largest_product(feed.batch_size)):
         reason = run.until_stop(on_epoch)
     keep_best = reason is StopReason.INTERRUPTED or settings.early_stopping
     if fresh and not keep_best:
@@ -443,12 +484,14 @@ class _Run:
     def __init__(
         self,
         steps: Steps,
+        feed: Feed,
         schedule: Schedule,
         settings: Settings,
         score: Callable[[TrainState], float] | None,
         state: TrainState,
     ) -> None:
         self.steps = steps
+        self.feed = feed
         self.schedule = schedule
         self.settings = settings
         self.score = score
@@ -487,17 +530,15 @@ class _Run:
 
     def one_epoch(self) -> Epoch:
         """Run one epoch and note what came of it."""
-        s, data, number = self.settings, self.steps.data, self.state.epoch
-        n_steps = data.n_batches(s.batch_size)
+        s, number = self.settings, self.state.epoch
         factors = self.schedule.factors(
             number - self.schedule_start,
-            n_steps,
+            self.feed.n_batches,
             s.schedule_epochs or s.max_iter,
             self.state.schedule,
         )
         rates = s.learning_rate * factors
-        batches = data.epoch(s.batch_size, s.seed, number, s.shuffle)
-        state, sums = self.steps.run(self.state, batches, rates)
+        state, sums = self.steps.run(self.state, self.feed.groups(number), rates)
         objective = sums["objective"]
         if not (np.isfinite(objective) and np.isfinite(state.params).all()):
             was = [f", it was {e.objective:.6g} before" for e in self.epochs[-1:]]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skgrad.data import DataLoader, Dataset
 from skgrad.executor import Traced
 from skgrad.train.data import Data
+from skgrad.train.feed import blocks_of
 from skgrad.train.objective import Frame, Objective, batch_of, mode
 from skgrad.train.stochastic import TrainState
 
@@ -13,7 +15,10 @@ __all__ = ["minus_loss"]
 
 
 def minus_loss(
-    objective: Objective, data: Data, frame: Frame, n_evaluations: int = 1
+    objective: Objective,
+    data: Data | Dataset | DataLoader,
+    frame: Frame,
+    n_evaluations: int = 1,
 ) -> Callable[[TrainState], float]:
     """Return a score: minus the weighted mean loss of some rows, without the penalty.
 
@@ -21,8 +26,8 @@ def minus_loss(
     ----------
     objective : Objective
         Gives module and loss; the module is evaluated, not trained.
-    data : Data
-        The validation rows.
+    data : Data, Dataset or DataLoader
+        The validation rows, as in :func:`fit_stochastic`.
     frame : Frame
         The affine layers around the module.
     n_evaluations : int, default=1
@@ -46,14 +51,15 @@ def minus_loss(
     -1.0
     """
     hyper = objective.hyper(frame)
-    n_runs = data.n_blocks * n_evaluations
+    blocks, n_blocks = blocks_of(data, objective.dtype)
+    n_runs = n_blocks * n_evaluations
     traced = Traced(objective.sums, fallback=True, n_runs=n_runs)
 
     def score(state: TrainState) -> float:
         loss = weight = 0.0
         buffers = state.state["buffers"]
         with mode(objective.module, training=False):
-            for block in data.blocks():
+            for block in blocks():
                 sums = traced(state.params, buffers, hyper, batch_of(block))
                 loss += float(sums["loss"])
                 weight += float(sums["weight"])

@@ -170,6 +170,7 @@ def test_a_sampler_gives_the_rows_of_each_epoch():
     ]
     weighted = WeightedRandomSampler([0.0, 1.0, 1.0], 50, random_state=0)
     source = loader(3, sampler=weighted, batch_size=20)
+    assert weighted.epoch == 0
     assert [len(batch) for batch in epoch(source)] == [20, 20, 10]
     assert set(order(source)) == {1, 2}
 

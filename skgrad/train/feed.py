@@ -1,0 +1,280 @@
+"""What feeds the steps of an epoch: rows of arrays, or the batches of a loader.
+
+A feed gives the epoch in groups of consecutive batches of one shape, which one program
+serves; a group gives them in blocks, which the program runs without returning to
+Python. Rows of arrays are gathered inside of the program, step by step; batches that
+only Python can make are stacked, a few at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from skgrad.data import ArrayDataset, DataLoader, Dataset
+from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.executor import Rows, Same, Table
+from skgrad.tensor import Tensor
+from skgrad.train.data import Data, epoch_rows
+from skgrad.typing import Array, DTypeLike
+
+__all__ = ["Block", "Feed", "Group", "blocks_of", "feed_of"]
+
+# Batches made in Python are stacked to blocks of about so many bytes: enough for
+# thousands of small steps, few enough to stay in a cache.
+STACK_BYTES = 2**23
+
+# Rows of a dataset that are evaluated together.
+BLOCK_ROWS = 1024
+
+
+class Block(NamedTuple):
+    """Steps that are run together: how their inputs vary, and which rows they read."""
+
+    inputs: Data  # of step inputs in the place of arrays
+    rows: Array  # (n_steps, n_rows), for inputs that are Rows
+    n_rows: int  # of all steps
+
+
+class Group(Protocol):
+    """Consecutive batches of one shape."""
+
+    signature: Hashable
+
+    def example(self) -> Data:
+        """Return the first batch."""
+
+    def blocks(self, size: int | None) -> Iterator[Block]:
+        """Yield the batches in blocks of at most ``size`` steps."""
+
+
+class Feed(Protocol):
+    """The batches of each epoch."""
+
+    batch_size: int
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+
+    def groups(self, epoch: int) -> Iterator[Group]:
+        """Yield the batches of an epoch in groups of one shape."""
+
+
+def feed_of(data: Data | Dataset | DataLoader, settings: Any, dtype: DTypeLike) -> Feed:
+    """Return the feed of what the user calls data.
+
+    Parameters
+    ----------
+    data : Data, Dataset or DataLoader
+        What to train on.
+    settings : Settings
+        Batch size, shuffle and seed, for what is not cut into batches yet.
+    dtype : dtype
+        Of the weights, where none are given.
+
+    Returns
+    -------
+    Feed
+        The batches of each epoch.
+
+    Raises
+    ------
+    ParameterError
+        If there are no rows.
+    """
+    if isinstance(data, DataLoader):
+        feed: Feed = LoaderFeed(data, dtype)
+    elif isinstance(data, ArrayDataset) and _is_contiguous(data):
+        feed = RowFeed(_as_data(data.arrays, dtype), settings)
+    elif isinstance(data, Data):
+        feed = RowFeed(data, settings)
+    else:
+        feed = DatasetFeed(data, settings, dtype)
+    if not feed.n_batches:
+        raise ParameterError(f"There is nothing to train on: {data!r} has no batches.")
+    return feed
+
+
+def blocks_of(
+    data: Data | Dataset | DataLoader, dtype: DTypeLike
+) -> tuple[Callable[[], Iterator[Data]], int]:
+    """Return a function that yields all rows in blocks, and the number of blocks."""
+    if isinstance(data, ArrayDataset) and _is_contiguous(data):
+        data = _as_data(data.arrays, dtype)
+    if isinstance(data, Data):
+        return data.blocks, data.n_blocks
+    loader = data if isinstance(data, DataLoader) else DataLoader(data, BLOCK_ROWS)
+    return lambda: (_as_data(batch, dtype) for batch in loader), len(loader)
+
+
+# --- rows of arrays ---------------------------------------------------------------
+
+
+class Gathered:
+    """Batches that are rows of arrays, given by number: (n_steps, n_rows) of them."""
+
+    def __init__(self, data: Data, rows: Array, whole: bool = False) -> None:
+        self.data = data
+        self.rows = rows
+        self.signature = rows.shape[1]
+        kind = Same if whole else Rows
+        self.inputs = _each(kind, data)
+
+    def example(self) -> Data:
+        """Return the first batch."""
+        return self.data.rows(self.rows[0])
+
+    def blocks(self, size: int | None) -> Iterator[Block]:
+        """Yield the batches in blocks of at most ``size`` steps."""
+        size = size or len(self.rows)
+        for i in range(0, len(self.rows), size):
+            rows = self.rows[i : i + size]
+            yield Block(self.inputs, rows, rows.size)
+
+
+class RowFeed:
+    """Batches of arrays, shuffled by the loop itself."""
+
+    def __init__(self, data: Data, settings: Any) -> None:
+        self.data = data
+        self.settings = settings
+        self.batch_size: int = settings.batch_size
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        return self.data.n_batches(self.batch_size)
+
+    def groups(self, epoch: int) -> Iterator[Group]:
+        """Yield the full batches, then the partial one."""
+        s, whole = self.settings, self.batch_size >= len(self.data)
+        for rows in self.data.epoch(self.batch_size, s.seed, epoch, s.shuffle):
+            yield Gathered(self.data, rows, whole)
+
+
+# --- batches made in Python -------------------------------------------------------
+
+
+class Stacked:
+    """Batches that come one by one."""
+
+    def __init__(self, signature: Hashable, batches: Iterator[Data]) -> None:
+        self.signature = signature
+        self.first = next(batches)
+        self.rest = batches
+
+    def example(self) -> Data:
+        """Return the first batch."""
+        return self.first
+
+    def blocks(self, size: int | None) -> Iterator[Block]:
+        """Yield the batches in blocks of at most ``size`` steps."""
+        most = max(1, STACK_BYTES // max(1, _n_bytes(self.first)))
+        batches = chain([self.first], self.rest)
+        while part := list(islice(batches, min(most, size or most))):
+            columns = zip(*map(_arrays, part), strict=True)
+            inputs = Data(*(Table(np.stack(column)) for column in columns))
+            rows = np.empty((len(part), 0), dtype=np.int64)
+            yield Block(inputs, rows, sum(map(len, part)))
+
+
+class DatasetFeed:
+    """Rows of a dataset, shuffled by the loop as those of arrays are."""
+
+    def __init__(self, dataset: Dataset, settings: Any, dtype: DTypeLike) -> None:
+        self.dataset = dataset
+        self.settings = settings
+        self.dtype = dtype
+        self.batch_size: int = settings.batch_size
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        return -(-len(self.dataset) // self.batch_size)
+
+    def groups(self, epoch: int) -> Iterator[Group]:
+        """Yield the batches of an epoch in groups of one shape."""
+        s, n = self.settings, len(self.dataset)
+        parts = epoch_rows(n, self.batch_size, s.seed, epoch, s.shuffle)
+        batches = (self.dataset[rows] for part in parts for rows in part)
+        return _grouped(batches, self.dtype)
+
+
+class LoaderFeed:
+    """The batches of a loader, which counts its epochs itself."""
+
+    def __init__(self, loader: DataLoader, dtype: DTypeLike) -> None:
+        self.loader = loader
+        self.dtype = dtype
+        self.arrays: Data | None = None
+        dataset = loader.dataset
+        plain = isinstance(dataset, ArrayDataset) and loader.collate is None
+        if plain and isinstance(dataset, ArrayDataset) and _is_contiguous(dataset):
+            self.arrays = _as_data(dataset.arrays, dtype)
+        self.batch_size = -(-len(dataset) // max(1, len(loader)))
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        return len(self.loader)
+
+    def groups(self, epoch: int) -> Iterator[Group]:
+        """Yield the batches of the loader's next epoch in groups of one shape."""
+        if self.arrays is None:
+            return _grouped(self.loader, self.dtype)
+        batches = groupby(self.loader.next_rows(), key=len)
+        return (Gathered(self.arrays, np.stack(list(part))) for _, part in batches)
+
+
+def _grouped(batches: Iterable[Any], dtype: DTypeLike) -> Iterator[Group]:
+    found = (_as_data(batch, dtype) for batch in batches)
+    for signature, part in groupby(found, key=_signature):
+        yield Stacked(signature, part)
+
+
+def _is_contiguous(dataset: ArrayDataset) -> bool:
+    """Return whether a compiled loop can read all arrays where they are."""
+    return all(array.flags.c_contiguous for array in dataset.arrays)
+
+
+def _as_data(batch: Any, dtype: DTypeLike) -> Data:
+    """Return the arrays of a batch (X, y), (X, y, w) or (X, y, w, keys) as data."""
+    parts = batch if isinstance(batch, tuple | list) else (batch,)
+    arrays = [x.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in parts]
+    shapes = [array.shape for array in arrays]
+    if len(arrays) not in (2, 3, 4):
+        raise ParameterError(
+            "A batch to train on is (X, y), (X, y, weights) or (X, y, weights, keys). "
+            f"Got {len(arrays)} arrays, of shapes {shapes}."
+        )
+    if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
+        raise ShapeError(
+            "The arrays of a batch need the same number of rows. Got shapes "
+            f"{', '.join(map(str, shapes))}."
+        )
+    if len(arrays) == 2:
+        arrays.append(np.ones(len(arrays[0]), dtype=dtype))
+    return Data(*arrays)
+
+
+def _arrays(data: Data) -> list[Array]:
+    return [data.X, data.y, data.w, *([] if data.keys is None else [data.keys])]
+
+
+def _signature(data: Data) -> Hashable:
+    return tuple((array.shape, array.dtype.char) for array in _arrays(data))
+
+
+def _n_bytes(data: Data) -> int:
+    return sum(int(array.nbytes) for array in _arrays(data))
+
+
+def _each(kind: Any, data: Data) -> Data:
+    """Return data with each array made a step input of one kind."""
+    keys = None if data.keys is None else kind(data.keys)
+    return replace(data, X=kind(data.X), y=kind(data.y), w=kind(data.w), keys=keys)
