@@ -85,8 +85,13 @@ def feed_of(data: Data | Dataset | DataLoader, settings: Any, dtype: DTypeLike) 
     Raises
     ------
     ParameterError
-        If there are no rows.
+        If there are no rows, or the data are bare arrays.
     """
+    if isinstance(data, np.ndarray | tuple | list):
+        raise ParameterError(
+            "Data to train on are a Data, a Dataset or a DataLoader. Got a "
+            f"{type(data).__name__}: wrap arrays, skgrad.data.ArrayDataset(X, y)."
+        )
     if isinstance(data, DataLoader):
         feed: Feed = LoaderFeed(data, dtype)
     elif isinstance(data, ArrayDataset) and _is_contiguous(data):

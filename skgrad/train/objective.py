@@ -23,6 +23,7 @@ from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_map
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.losses import Loss
+from skgrad.losses.checks import check_dtypes, check_shapes
 from skgrad.nn import Module, functional_call
 from skgrad.optim import clip_by_norm
 from skgrad.tensor import Tensor, tensor
@@ -256,6 +257,7 @@ class Objective:
         """Return the loss of each row."""
         raw = ops.add(output, hyper["frame"]["offset"])
         scalars = tree_map(lambda h: ops.astype(h, raw.dtype), hyper["loss"])
+        _check_targets(y, raw, self.loss)
         return self.loss.pointwise(y, raw, **scalars)
 
     def penalty(self, theta: Any, hyper: Tree) -> Any:
@@ -410,6 +412,13 @@ def _batch_statistics(module: Module, buffers: list[str]) -> ParameterError:
         f"{type(module).__name__} assigns the buffers {buffers} while it is trained, "
         "as batch statistics do. Use a stochastic optimizer such as 'adam'."
     )
+
+
+def _check_targets(y: Any, raw: Any, loss: Loss) -> None:
+    """Refuse a column of targets, which would be broadcast, and another precision."""
+    if y.shape == (*raw.shape, 1) or raw.shape == (*y.shape, 1):
+        check_shapes(y, raw)
+    check_dtypes(y, raw, labels=loss.labels)
 
 
 def _check_parameters(module: Module) -> None:

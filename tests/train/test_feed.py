@@ -20,7 +20,7 @@ from skgrad.data import (
     pad_collate,
     pad_groups,
 )
-from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 from skgrad.losses import FunctionLoss, LogLoss, SquaredError
 from skgrad.optim import SGD, Adam, Constant, Cosine
 from skgrad.train import (
@@ -380,6 +380,13 @@ class Unreliable(Batches):
 X, Y = np.ones((23, 3)), np.ones(23)
 WRONG = {
     "inputs alone": (Rows(X), ParameterError, "Got 1 arrays"),
+    "bare arrays": ((X, Y), ParameterError, "Got a tuple: wrap .*ArrayDataset"),
+    "a column": (ArrayDataset(X, Y[:, None]), ShapeError, r"\(5, 1\).*y_true\[:, 0\]"),
+    "another precision": (
+        ArrayDataset(X, Y.astype(np.float32)),
+        DTypeError,
+        "y_true has dtype float32 and raw_prediction float64",
+    ),
     "an array": (DataLoader(Rows(X), collate=len), ParameterError, "Got 1 arrays"),
     "five arrays": (Rows(X, Y, Y, Y, Y), ParameterError, "Got 5 arrays"),
     "other rows": (
