@@ -59,8 +59,8 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         """Return the affine layers around the module."""
 
     @abstractmethod
-    def _encode(self, y: Array) -> tuple[Array, int | None]:
-        """Return targets as the loss sees them, and the number of outputs."""
+    def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
+        """Return targets as the loss sees them, and the columns of raw predictions."""
 
     @abstractmethod
     def _check_y(self, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Array, Array]:
@@ -173,6 +173,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         return {
             **{f"the {name!r} parameter": getattr(self, name) for name in names},
             "the link of the loss": loss.link,
+            "the number of raw predictions per target": loss.raw_per_target,
             "the shape of a target": rows.y.shape[1:],
         }
 
@@ -199,21 +200,23 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         return rows
 
     def _make_loss(self) -> Loss:
-        loss = get_loss(self.loss)
-        if loss.task not in (None, self._task):
-            raise ParameterError(
-                f"The 'loss' parameter of {type(self).__name__} must be a "
-                f"{self._task} loss. Got {loss.name!r}, a {loss.task} loss."
-            )
-        return loss
+        return self._checked_task(get_loss(self.loss))
+
+    def _checked_task(self, loss: Loss) -> Loss:
+        if loss.task in (None, self._task):
+            return loss
+        remedy = "" if loss.task != "ranking" else (
+            " Its samples are queries, not rows: write a module that maps (n_queries, "
+            "n_documents, n_features) to (n_queries, n_documents) and a loop of your "
+            "own, or fit the relevances with a regression loss."
+        )
+        raise ParameterError(
+            f"The 'loss' parameter of {type(self).__name__} must be a "
+            f"{self._task} loss. Got {loss.name!r}, a {loss.task} loss.{remedy}"
+        )
 
     def _check_domain(self, loss: Loss, y: Array) -> None:
-        if not loss.y_domain.includes(y):
-            raise ValueError(
-                f"The targets of loss {loss.name!r} must lie in {loss.y_domain}. Got y "
-                f"between {y.min():g} and {y.max():g}: check y, or choose a loss whose "
-                "domain includes it."
-            )
+        loss.check_targets(y, y.shape)
 
     def _new_seed(self) -> int:
         """Return the seed of this fit; None takes entropy from the system."""
@@ -261,7 +264,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _module_to_fit(self, rows: Rows, loss: Loss, seed: int, proceed: bool):
         if proceed:
             return copy.deepcopy(self.module_)
-        encoded, n_outputs = self._encode(rows.y)
+        encoded, n_outputs = self._encode(rows.y, loss)
         with random_seed(seed), nn.default_dtype(self._parameter_dtype(rows)):
             module = self._make_module(rows.X.shape[1], n_outputs)
         if not isinstance(module, nn.Module):

@@ -75,6 +75,7 @@ class Fitting:
         self.held_out = held_out
         self.n_rows = len(rows.X)
         self.optimizer = estimator._make_optimizer(loss, module)
+        self.loss = loss
         self.data, n_outputs = self._data(rows)
         if self.optimizer.stochastic:
             self.data = replace(self.data, keys=row_keys(rows.X))
@@ -88,12 +89,12 @@ class Fitting:
         )
 
     def _data(self, rows: Rows) -> tuple[Data, int | None]:
-        encoded, n_outputs = self.estimator._encode(rows.y)
+        encoded, n_outputs = self.estimator._encode(rows.y, self.loss)
         dtype = self.estimator._parameter_dtype(rows)
         if encoded.dtype.kind == "f":
             # Targets of an identity link are standardised with the frame.
-            shift = self.frame.y_shift - self.frame.offset
-            encoded = (encoded - shift) / self.frame.y_scale
+            shift = self.loss.location(self.frame.y_shift - self.frame.offset)
+            encoded = (encoded - shift) / self.loss.location(self.frame.y_scale)
             encoded = encoded.astype(dtype)
         weights = (rows.w / rows.w.mean()).astype(dtype)
         return Data(rows.X, encoded, weights), n_outputs

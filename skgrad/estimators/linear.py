@@ -136,7 +136,8 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Coefficients on the original scale of the inputs.
+        Coefficients on the original scale of the inputs; for a loss with a distribution
+        a row for each location, then one for the logarithm of each scale.
     intercept_ : float or ndarray of shape (n_outputs,)
         Intercept; 0 if ``fit_intercept=False``.
     {attributes}
@@ -211,7 +212,7 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         self.verbose = verbose
 
     def _coefficients(self, coef, intercept):
-        if self._y_ndim == 1:
+        if self._y_ndim == 1 and len(coef) == 1:
             return coef[0], float(intercept[0])
         return coef, intercept
 

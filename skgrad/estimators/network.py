@@ -54,12 +54,12 @@ def _target_frame(rows: Rows, loss: Loss, dtype: Any) -> tuple[Array, Array, Arr
     starts at the link of the mean: it only has to learn the deviations.
     """
     mean, scale = weighted_mean_and_scale(rows.y.astype(np.float64), rows.w)
-    zero, one = np.zeros_like(mean), np.ones_like(scale)
     if loss.link == "identity":
-        parts = (zero, mean, scale)
+        shift, scale = loss.rescaled(mean, scale)
+        parts = (np.zeros_like(shift), shift, scale)
     else:
         start = get_link(loss.link).link(np.maximum(mean, np.finfo(dtype).tiny))
-        parts = (start, start, one)
+        parts = (start, start, np.ones_like(scale))
     offset, y_shift, y_scale = (np.asarray(part, dtype=dtype) for part in parts)
     return offset, y_shift, y_scale
 

@@ -21,6 +21,17 @@ from skgrad.typing import Array
 __all__ = ["GradientClassifierMixin", "GradientRegressorMixin"]
 
 
+def _has_distribution(estimator: Any) -> bool:
+    """Return whether the loss has a distribution; the reason is raised if not."""
+    loss = estimator._make_loss()
+    if not loss.has_distribution:
+        raise AttributeError(
+            f"Loss {loss.name!r} predicts a point, not a distribution. Use predict, or "
+            "loss='gaussian_nll' or 'student_t_nll'."
+        )
+    return True
+
+
 class GradientRegressorMixin(RegressorMixin):
     """Targets are numbers, one column or several."""
 
@@ -37,11 +48,13 @@ class GradientRegressorMixin(RegressorMixin):
             reset=reset,
         )
 
-    def _encode(self, y: Array) -> tuple[Array, int | None]:
+    def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
         encoded = np.asarray(y, dtype=np.float64)
-        if y.ndim == 1 or y.shape[1] == 1:  # one output: the loss sees vectors
-            return encoded.reshape(len(y)), None
-        return encoded, y.shape[1]
+        if y.ndim == 2 and y.shape[1] > 1:
+            return encoded, loss.raw_per_target * y.shape[1]
+        # One output: the loss sees vectors.
+        columns = None if loss.raw_per_target == 1 else loss.raw_per_target
+        return encoded.reshape(len(y)), columns
 
     @available_if(can_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -77,11 +90,30 @@ class GradientRegressorMixin(RegressorMixin):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The inverse link of the raw predictions: means, quantiles or rates.
+            The inverse link of the raw predictions: means, quantiles or rates. For a
+            loss with a distribution its location.
         """
         raw = self._raw_predict(X)
         y_pred = self._loss.inverse_link(raw)
         return y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred
+
+    @available_if(_has_distribution)
+    def predict_distribution(self, X):
+        """Return the distributions of the targets, for a loss that has one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        scipy.stats.rv_frozen
+            A frozen distribution of SciPy with an entry per sample (and output), in
+            the units of the target: ``mean()``, ``std()``, ``interval(0.9)``,
+            ``ppf(q)``, ``logpdf(y)``, ``rvs()``; its parameters are in ``kwds``.
+        """
+        return self._loss.distribution(self._raw_predict(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -95,7 +127,8 @@ def _has_probabilities(estimator: Any) -> bool:
     if loss.link not in ("logit", "multinomial_logit"):
         raise AttributeError(
             f"Loss {loss.name!r} gives scores without probabilities (its link is "
-            f"{loss.link!r}). Use decision_function, or loss='log_loss'."
+            f"{loss.link!r}). Use decision_function, or loss='log_loss' or 'focal'; "
+            "CalibratedClassifierCV makes probabilities of scores."
         )
     return True
 
@@ -137,11 +170,9 @@ class GradientClassifierMixin(ClassifierMixin):
     def _make_loss(self) -> Loss:
         n_classes = len(getattr(self, "classes_", (0, 1)))
         loss = classifier_loss(self.loss, n_classes)
-        if loss.task == "regression":
-            return super()._make_loss()  # raises, with the remedy
-        return loss
+        return self._checked_task(loss)
 
-    def _encode(self, y: Array) -> tuple[Array, int | None]:
+    def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
         codes = np.searchsorted(self.classes_, y)
         if len(self.classes_) == 2:
             return codes.astype(np.float64), None
@@ -194,7 +225,7 @@ class GradientClassifierMixin(ClassifierMixin):
         return self._partial_fit(X, y, sample_weight)
 
     def decision_function(self, X):
-        """Return the raw predictions: log-odds, for the log loss.
+        """Return the raw predictions: log-odds for the log loss, scores for a hinge.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from skgrad import ops
 from skgrad.core.params import ParamsMixin, check_interval
 from skgrad.exceptions import ParameterError
 from skgrad.losses.checks import check_dtypes, check_shapes
@@ -18,7 +19,7 @@ from skgrad.tensor import Tensor, tensor
 
 __all__ = ["Loss"]
 
-Task = Literal["regression", "classification"]
+Task = Literal["regression", "classification", "ranking"]
 Hyper = Tensor | float
 
 
@@ -44,8 +45,11 @@ class Loss(ParamsMixin, ABC):
     labels : bool
         Whether targets are class codes ``0, ..., n_classes - 1`` of shape
         ``(n_samples,)`` while ``raw_prediction`` may have a column per class.
-    task : {"regression", "classification"} or None
+    task : {"regression", "classification", "ranking"} or None
         What the loss is for; None when it is not known.
+    raw_per_target : int
+        How many raw predictions the loss takes for each target: 1, or the number of
+        parameters of a distribution (see `location` and `distribution`).
     twice_differentiable : bool
         Whether second derivatives exist everywhere and describe the loss.
     separable : bool
@@ -54,6 +58,8 @@ class Loss(ParamsMixin, ABC):
         Whether the value is a convex function of ``raw_prediction``.
     has_optimal_constant : bool
         Whether `optimal_constant` is available.
+    has_distribution : bool
+        Whether `distribution` is available.
     hyperparameter_domains : mapping of str to Interval
         The float parameters of the constructor and where they may lie.
 
@@ -71,10 +77,12 @@ class Loss(ParamsMixin, ABC):
     y_domain: Interval = REALS
     labels: bool = False
     task: Task | None = None
+    raw_per_target: int = 1
     twice_differentiable: bool = True
     separable: bool = False
     convex: bool = False
     has_optimal_constant: bool = True
+    has_distribution: bool = False
     hyperparameter_domains: ClassVar[Mapping[str, Interval]] = MappingProxyType({})
 
     def __call__(self, y_true: Any, raw_prediction: Any) -> Tensor:
@@ -87,7 +95,8 @@ class Loss(ParamsMixin, ABC):
             are taken in the dtype of `raw_prediction`; a float dtype must be the same.
         raw_prediction : Tensor or array-like of the shape of `y_true`
             Raw predictions, float32 or float64; for class codes of shape (n_samples,)
-            (two classes) or (n_samples, n_classes).
+            (two classes) or (n_samples, n_classes); with several of them per target of
+            shape (n_samples, raw_per_target * n_outputs).
 
         Returns
         -------
@@ -114,10 +123,12 @@ class Loss(ParamsMixin, ABC):
         """
         self.validate()
         y_true, raw_prediction = _as_tensor(y_true), _as_tensor(raw_prediction)
-        check_shapes(y_true, raw_prediction, labels=self.labels)
+        self._check_shapes(y_true, raw_prediction)
         check_dtypes(y_true, raw_prediction, labels=self.labels)
         if not y_true.is_traced:
-            self._check_targets(y_true.numpy(), raw_prediction.shape)
+            self.check_targets(y_true.numpy(), raw_prediction.shape)
+        if not self.labels:
+            y_true = ops.astype(y_true, raw_prediction.dtype)  # if they are integers
         return self.pointwise(y_true, raw_prediction, **self.hyperparameters())
 
     @abstractmethod
@@ -148,7 +159,6 @@ class Loss(ParamsMixin, ABC):
         [4.0]
         """
 
-    @abstractmethod
     def optimal_constant(self, y: Any, sample_weight: Any = None) -> Any:
         """Return the raw prediction of the best constant model.
 
@@ -173,7 +183,7 @@ class Loss(ParamsMixin, ABC):
             If the shapes do not fit.
         ParameterError
             If targets lie outside their domain, weights are negative or all zero, or
-            the loss is a plain function (see `has_optimal_constant`).
+            the constant is not known (see `has_optimal_constant`).
 
         Examples
         --------
@@ -181,6 +191,10 @@ class Loss(ParamsMixin, ABC):
         >>> SquaredError().optimal_constant([0.0, 3.0], sample_weight=[2, 1])
         1.0
         """
+        raise ParameterError(
+            f"The best constant for the loss {self.name!r} is not known. Ask "
+            "has_optimal_constant first."
+        )
 
     def hyperparameters(self) -> dict[str, float]:
         """Return the float parameters of the constructor by name.
@@ -233,7 +247,8 @@ class Loss(ParamsMixin, ABC):
         Returns
         -------
         ndarray of the same shape
-            Means, quantiles, rates or probabilities.
+            Means, quantiles, rates or probabilities. With several raw predictions per
+            target those of the location.
 
         Examples
         --------
@@ -243,14 +258,114 @@ class Loss(ParamsMixin, ABC):
         >>> LogLoss().inverse_link([[1.0, 1.0]]).tolist()
         [[0.5, 0.5]]
         """
-        raw_prediction = np.asarray(raw_prediction)
+        raw_prediction = self.location(np.asarray(raw_prediction))
         matrix = raw_prediction.ndim == 2 and self.matrix_link is not None
         link = self.matrix_link if matrix else self.link
         assert link is not None
         return get_link(link).inverse(raw_prediction)
 
-    def _check_targets(self, y_true: Any, raw_shape: tuple[int, ...]) -> None:
-        """Raise if a target lies outside the domain; an unbounded one lets NaN pass."""
+    def location(self, raw_prediction: Any) -> Any:
+        """Return the raw predictions that say where a target lies.
+
+        Parameters
+        ----------
+        raw_prediction : ndarray of shape (n_samples,) or (n_samples, n_columns)
+            Raw predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            All of them, unless the loss takes several per target.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.losses import GaussianNLL
+        >>> GaussianNLL().location(np.array([[5.0, 0.0], [6.0, 0.0]])).tolist()
+        [5.0, 6.0]
+        """
+        return raw_prediction
+
+    def rescaled(self, shift: Any, scale: Any) -> tuple[Any, Any]:
+        """Return how raw predictions change when the targets are shifted and scaled.
+
+        Parameters
+        ----------
+        shift, scale : ndarray of shape () or (n_outputs,)
+            Targets ``y`` become ``shift + scale * y``.
+
+        Returns
+        -------
+        shift, scale : ndarray
+            Raw predictions ``f`` become ``shift + scale * f``, with an entry for each
+            raw prediction. For losses with an identity link only.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.losses import GaussianNLL
+        >>> GaussianNLL().rescaled(np.array(5.0), np.array(1.0))
+        (array([5., 0.]), array([1., 1.]))
+        """
+        return shift, scale
+
+    def distribution(self, raw_prediction: Any) -> Any:
+        """Return the distributions of the targets that raw predictions stand for.
+
+        Parameters
+        ----------
+        raw_prediction : array-like of shape (n_samples, raw_per_target * n_outputs)
+            Raw predictions, NumPy.
+
+        Returns
+        -------
+        scipy.stats.rv_frozen
+            A frozen distribution of SciPy with an entry per target: ``mean()``,
+            ``std()``, ``interval(0.9)``, ``ppf(q)``, ``logpdf(y)``, ``rvs()`` and more.
+
+        Raises
+        ------
+        ParameterError
+            If the loss has none (see `has_distribution`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.losses import GaussianNLL
+        >>> raw = np.array([[5.0, 0.0], [6.0, np.log(2.0)]])
+        >>> GaussianNLL().distribution(raw).std().tolist()
+        [1.0, 2.0]
+        """
+        raise ParameterError(
+            f"The loss {self.name!r} predicts a point, not a distribution. Losses with "
+            "one are 'gaussian_nll' and 'student_t_nll'."
+        )
+
+    def check_targets(self, y_true: Any, raw_shape: tuple[int, ...]) -> None:
+        """Check that targets lie where the loss is defined.
+
+        Parameters
+        ----------
+        y_true : ndarray
+            Targets. NaN passes where the domain is all reals.
+        raw_shape : tuple of int
+            Shape of the raw predictions, which says how many classes there are.
+
+        Raises
+        ------
+        ParameterError
+            Otherwise. The message names a target and the remedy.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.losses import Poisson
+        >>> Poisson().check_targets(np.array([2.0, -1.0]), (2,))
+        Traceback (most recent call last):
+            ...
+        skgrad.exceptions.ParameterError: The targets of Poisson must lie in [0, inf).
+        Got -1.0 among them. Check y, or choose a loss whose domain includes it.
+        """
         domain = self.y_domain
         if self.labels:
             n_classes = raw_shape[1] if len(raw_shape) == 2 else 2
@@ -262,6 +377,10 @@ class Loss(ParamsMixin, ABC):
             f"The targets of {type(self).__name__} must lie in {domain}. "
             f"Got {outside.item()!r} among them.{self._target_remedy()}"
         )
+
+    def _check_shapes(self, y_true: Tensor, raw_prediction: Tensor) -> None:
+        """Raise unless the shapes of targets and raw predictions fit."""
+        check_shapes(y_true, raw_prediction, labels=self.labels)
 
     def _target_remedy(self) -> str:
         """Return what to do about targets outside the domain."""

@@ -42,8 +42,9 @@ def register_loss(name: str) -> Callable[[L], L]:
     --------
     >>> from skgrad.losses import LOSSES, get_loss
     >>> sorted(LOSSES)
-    ['absolute_error', 'huber', 'log_cosh', 'log_loss', 'poisson', 'quantile',
-    'squared_error']
+    ['absolute_error', 'expectile', 'focal', 'gamma', 'gaussian_nll', 'hinge', 'huber',
+    'kl_div', 'lambdarank', 'listnet', 'log_cosh', 'log_loss', 'pairwise_logistic',
+    'poisson', 'quantile', 'squared_error', 'squared_hinge', 'student_t_nll', 'tweedie']
     """
 
     def register(cls: L) -> L:
@@ -92,9 +93,8 @@ def get_loss(loss: Any) -> Loss:
     Traceback (most recent call last):
         ...
     skgrad.exceptions.ParameterError: There is no loss named 'hubert'. Did you mean
-    'huber'? The losses are ['absolute_error', 'huber', 'log_cosh', 'log_loss',
-    'poisson', 'quantile', 'squared_error']; a function loss(y_true, raw_prediction)
-    that returns one value per sample is one too.
+    'huber'? The losses are ['absolute_error', ..., 'tweedie']; a function
+    loss(y_true, raw_prediction) that returns one value per sample is one too.
     """
     found = _find(loss)
     found.validate()

@@ -1,4 +1,4 @@
-"""Losses for regression: a number, a quantile or a rate per output."""
+"""Losses for regression: a mean, a quantile or an expectile per output."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ from skgrad import ops
 from skgrad.losses.base import Hyper
 from skgrad.losses.domain import Interval
 from skgrad.losses.registry import register_loss
-from skgrad.losses.separable import PiecewiseLinearLoss, SeparableLoss
+from skgrad.losses.separable import PiecewiseLinearLoss, SeparableLoss, split
 from skgrad.tensor import Tensor
 
 __all__ = [
     "AbsoluteError",
+    "Expectile",
     "Huber",
     "LogCosh",
-    "Poisson",
     "Quantile",
     "SquaredError",
 ]
 
 LOG_2 = math.log(2.0)
-# Rates are kept above 10 eps, as in scikit-learn's BaseLoss.fit_intercept_only, so that
-# the logarithm of a rate that is zero on the training set is finite.
-SMALLEST_RATE = 10 * float(np.finfo(np.float64).eps)
 
 
 @register_loss("squared_error")
@@ -94,7 +91,7 @@ class AbsoluteError(PiecewiseLinearLoss):
         **hyperparameters: Hyper,
     ) -> Tensor:
         """Return (r² / w + w) / 2 where |r| <= w, see `smoothed`."""
-        inner, outer = _split(ops.subtract(y_true, raw_prediction), width)
+        inner, outer = split(ops.subtract(y_true, raw_prediction), width)
         values: Tensor = ops.absolute(outer) + 0.5 * (inner * (inner / width) + width)
         return values
 
@@ -161,13 +158,78 @@ class Quantile(PiecewiseLinearLoss):
     ) -> Tensor:
         """Return (q - ½) r + (r² / w + w) / 4 where |r| <= w, see `smoothed`."""
         quantile = hyperparameters["quantile"]
-        inner, outer = _split(ops.subtract(y_true, raw_prediction), width)
+        inner, outer = split(ops.subtract(y_true, raw_prediction), width)
         parabola = 0.25 * (inner * (inner / width) + width)
         values: Tensor = _pinball(outer, quantile) + (quantile - 0.5) * inner + parabola
         return values
 
     def _best_constant(self, y: Any, weights: Any) -> float:
         return _weighted_quantile(y, weights, float(self.quantile))
+
+
+@register_loss("expectile")
+class Expectile(SeparableLoss):
+    r"""The asymmetric squared error, for a conditional expectile.
+
+    With :math:`r = y - f`,
+
+    .. math:: \ell = \tau\, r^2 \text{ if } r \ge 0
+              \text{, otherwise } (1 - \tau)\, r^2
+
+    Parameters
+    ----------
+    expectile : float, default=0.5
+        The level :math:`\tau`, in (0, 1): the share of all distances to the prediction
+        that belongs to targets below it.
+
+    Raises
+    ------
+    ParameterError
+        On use, if `expectile` is not in (0, 1).
+
+    Notes
+    -----
+    ``y_domain`` all reals, identity link. At 0.5 it is the squared error with its
+    factor ½. The second derivative is :math:`2\tau` for targets above the prediction
+    and on it and :math:`2(1 - \tau)` below, so ``twice_differentiable`` is False. The best constant is the weighted expectile.
+
+    References
+    ----------
+    W. K. Newey and J. L. Powell, Asymmetric least squares estimation and testing,
+    Econometrica 55 (1987) 819-847, eq. (2.1).
+
+    Examples
+    --------
+    >>> from skgrad.losses import Expectile
+    >>> Expectile(expectile=0.75)([2.0, 0.0], [0.0, 2.0]).numpy().tolist()
+    [3.0, 1.0]
+    """
+
+    twice_differentiable = False
+    hyperparameter_domains: ClassVar[Mapping[str, Interval]] = MappingProxyType(
+        {"expectile": Interval(0.0, 1.0)}
+    )
+
+    def __init__(self, expectile: float = 0.5) -> None:
+        self.expectile = expectile
+
+    def elementwise(
+        self, y_true: Tensor, raw_prediction: Tensor, **hyperparameters: Hyper
+    ) -> Tensor:
+        """Return the tilted squared residuals, see `SeparableLoss.elementwise`."""
+        level = hyperparameters["expectile"]
+        residual = ops.subtract(y_true, raw_prediction)
+        below = ops.less(residual, 0.0)
+        weights = ops.where(below, 1.0 - level, level)
+        values: Tensor = weights * ops.square(residual)
+        return values
+
+    def _best_constant(self, y: Any, weights: Any) -> float:
+        level = float(self.expectile)
+        return _root(
+            lambda c: weights @ np.where(y < c, (1 - level) * (c - y), level * (c - y)),
+            y,
+        )
 
 
 @register_loss("huber")
@@ -223,7 +285,7 @@ class Huber(SeparableLoss):
         # With c = r clipped to ±delta both pieces are c (r - c / 2): no square that
         # overflows, and no |r|, whose second derivative at 0 would be lost.
         residual = ops.subtract(y_true, raw_prediction)
-        inner, _ = _split(residual, hyperparameters["delta"])
+        inner, _ = split(residual, hyperparameters["delta"])
         values: Tensor = inner * (residual - 0.5 * inner)
         return values
 
@@ -258,7 +320,7 @@ class LogCosh(SeparableLoss):
         residual = ops.subtract(y_true, raw_prediction)
         # cosh r - 1 = -expm1(r) expm1(-r) / 2 keeps all digits near 0; the other form,
         # |r| + log1p(exp(-2 |r|)) - log 2, keeps them far from it.
-        inner, _ = _split(residual, 1.0)
+        inner, _ = split(residual, 1.0)
         near = ops.log1p(-0.5 * ops.expm1(inner) * ops.expm1(-inner))
         size = ops.absolute(residual)
         far = size + ops.softplus(-2.0 * size) - LOG_2
@@ -267,49 +329,6 @@ class LogCosh(SeparableLoss):
 
     def _best_constant(self, y: Any, weights: Any) -> float:
         return _root(lambda c: weights @ np.tanh(c - y), y)
-
-
-@register_loss("poisson")
-class Poisson(SeparableLoss):
-    r"""Half the Poisson deviance with a log link, for counts and rates.
-
-    :math:`\ell = e^f - y f`, with :math:`\hat y = e^f`. Like scikit-learn's
-    ``HalfPoissonLoss`` it leaves out what does not depend on f: half the deviance is
-    :math:`\ell + y \log y - y`, so the value of a perfect fit is :math:`y - y \log y`,
-    not 0, and values may be negative.
-
-    Notes
-    -----
-    ``y_domain`` is [0, inf), log link, twice differentiable. The best constant is the
-    logarithm of the weighted mean, which is kept above 10 eps as in scikit-learn, so
-    that it is finite when all targets are zero. Above f = 709 (float32: 88) the value
-    exceeds the largest number and is infinite.
-
-    Examples
-    --------
-    >>> from skgrad.losses import Poisson
-    >>> Poisson()([3.0, 0.0], [0.0, 0.0]).numpy().tolist()
-    [1.0, 1.0]
-    """
-
-    link = "log"
-    y_domain = Interval(0.0, np.inf, "left")
-
-    def elementwise(
-        self, y_true: Tensor, raw_prediction: Tensor, **hyperparameters: Hyper
-    ) -> Tensor:
-        """Return exp(f) - y f, see `SeparableLoss.elementwise`."""
-        values: Tensor = ops.exp(raw_prediction) - ops.multiply(y_true, raw_prediction)
-        return values
-
-    def _best_constant(self, y: Any, weights: Any) -> float:
-        return math.log(max(float(np.average(y, weights=weights)), SMALLEST_RATE))
-
-
-def _split(residual: Tensor, width: Hyper) -> tuple[Tensor, Tensor]:
-    """Return the part of a residual inside ±width and the part beyond it."""
-    inner = ops.clip(residual, -width, width)
-    return inner, residual - inner
 
 
 def _pinball(residual: Tensor, quantile: Hyper) -> Tensor:

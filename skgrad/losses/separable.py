@@ -1,4 +1,4 @@
-"""Bases of the losses that treat every output by itself."""
+"""Bases of losses that treat every output by itself, and of those with a kink."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from skgrad.losses.base import Hyper, Loss
 from skgrad.losses.checks import check_targets_and_weights
 from skgrad.tensor import Tensor
 
-__all__ = ["PiecewiseLinearLoss", "SeparableLoss"]
+__all__ = [
+    "KinkedLoss",
+    "PiecewiseLinearLoss",
+    "SeparableLoss",
+    "split",
+    "sum_outputs",
+]
 
 
 class SeparableLoss(Loss):
@@ -75,7 +81,7 @@ class SeparableLoss(Loss):
         See `Loss.pointwise`.
         """
         hyper: dict[str, Hyper] = {**self.hyperparameters(), **hyperparameters}
-        return _sum_outputs(self.elementwise(y_true, raw_prediction, **hyper))
+        return sum_outputs(self.elementwise(y_true, raw_prediction, **hyper))
 
     def optimal_constant(self, y: Any, sample_weight: Any = None) -> Any:
         """Return the raw prediction of the best constant model, per output.
@@ -84,7 +90,7 @@ class SeparableLoss(Loss):
         """
         self.validate()
         y, weights = check_targets_and_weights(y, sample_weight)
-        self._check_targets(y, y.shape)
+        self.check_targets(y, y.shape)
         present = weights > 0
         y, weights = y[present].astype(np.float64), weights[present]
         if y.ndim == 1:
@@ -92,8 +98,65 @@ class SeparableLoss(Loss):
         return np.array([self._best_constant(column, weights) for column in y.T])
 
 
-class PiecewiseLinearLoss(SeparableLoss):
-    """Base of losses made of straight pieces, which can be rounded at their kink.
+class KinkedLoss(Loss):
+    """Base of losses with straight pieces, whose kink can be rounded for a solver.
+
+    Examples
+    --------
+    >>> from skgrad.losses import LOSSES, KinkedLoss
+    >>> sorted(n for n, cls in LOSSES.items() if issubclass(cls, KinkedLoss))
+    ['absolute_error', 'hinge', 'quantile']
+    """
+
+    twice_differentiable = False
+
+    @abstractmethod
+    def smoothed(
+        self,
+        y_true: Tensor,
+        raw_prediction: Tensor,
+        width: Hyper,
+        **hyperparameters: Hyper,
+    ) -> Tensor:
+        r"""Return the loss averaged over a window of residuals, without any check.
+
+        With :math:`r` the residual and :math:`w` the width, the mean of the loss over
+        residuals in :math:`[r - w, r + w]`: a parabola for :math:`|r| \le w`, the loss
+        itself outside, with a continuous first derivative. It exceeds the loss by a
+        quarter (`Quantile`, `Hinge`) or half (`AbsoluteError`) of the width at most,
+        so that a solver may fit with a falling sequence of widths.
+
+        Parameters
+        ----------
+        y_true, raw_prediction : Tensor
+            As in the call of the loss.
+        width : Tensor of shape () or float
+            Half-width of the window, positive, in units of `raw_prediction`.
+        **hyperparameters : Tensor of shape () or float
+            As in `pointwise`.
+
+        Returns
+        -------
+        Tensor of shape (n_samples,)
+            Values per sample, summed over outputs.
+
+        References
+        ----------
+        M. Fernandes, E. Guerre and E. Horta, Smoothing quantile regressions, Journal
+        of Business & Economic Statistics 39 (2021) 338-357 (here: uniform kernel).
+
+        Examples
+        --------
+        >>> import skgrad
+        >>> from skgrad.losses import AbsoluteError
+        >>> y_true, raw = skgrad.tensor([0.0, 0.0]), skgrad.tensor([0.0, 2.0])
+        >>> AbsoluteError().smoothed(y_true, raw, width=1.0).numpy().tolist()
+        [0.5, 2.0]
+        """
+
+
+class PiecewiseLinearLoss(SeparableLoss, KinkedLoss):
+    """Base of losses made of straight pieces, an output by itself.
 
     Subclasses write `smoothed_elementwise` as well.
 
@@ -103,8 +166,6 @@ class PiecewiseLinearLoss(SeparableLoss):
     >>> [n for n, cls in LOSSES.items() if issubclass(cls, PiecewiseLinearLoss)]
     ['absolute_error', 'quantile']
     """
-
-    twice_differentiable = False
 
     @abstractmethod
     def smoothed_elementwise(
@@ -134,48 +195,44 @@ class PiecewiseLinearLoss(SeparableLoss):
         width: Hyper,
         **hyperparameters: Hyper,
     ) -> Tensor:
-        r"""Return the loss averaged over a window of residuals, without any check.
-
-        With :math:`r` the residual and :math:`w` the width, the mean of the loss over
-        residuals in :math:`[r - w, r + w]`: a parabola for :math:`|r| \le w`, the loss
-        itself outside, with a continuous first derivative. It exceeds the loss by a
-        quarter (`Quantile`) or half (`AbsoluteError`) of the width at most, so that a
-        solver may fit with a falling sequence of widths.
-
-        Parameters
-        ----------
-        y_true, raw_prediction : Tensor
-            As in the call of the loss.
-        width : Tensor of shape () or float
-            Half-width of the window, positive, in units of `y_true`.
-        **hyperparameters : Tensor of shape () or float
-            As in `pointwise`.
-
-        Returns
-        -------
-        Tensor of shape (n_samples,)
-            Values per sample, summed over outputs.
-
-        References
-        ----------
-        M. Fernandes, E. Guerre and E. Horta, Smoothing quantile regressions, Journal
-        of Business & Economic Statistics 39 (2021) 338-357 (here: uniform kernel).
-
-        Examples
-        --------
-        >>> import skgrad
-        >>> from skgrad.losses import AbsoluteError
-        >>> y_true, raw = skgrad.tensor([0.0, 0.0]), skgrad.tensor([0.0, 2.0])
-        >>> AbsoluteError().smoothed(y_true, raw, width=1.0).numpy().tolist()
-        [0.5, 2.0]
-        """
+        """Return the loss averaged over a window, see `KinkedLoss.smoothed`."""
         hyper: dict[str, Hyper] = {**self.hyperparameters(), **hyperparameters}
-        return _sum_outputs(
+        return sum_outputs(
             self.smoothed_elementwise(y_true, raw_prediction, width, **hyper)
         )
 
 
-def _sum_outputs(values: Tensor) -> Tensor:
-    """Return values per sample from values per sample and output."""
+def split(x: Tensor, width: Hyper) -> tuple[Tensor, Tensor]:
+    """Return the part of numbers inside ±width and the part beyond it.
+
+    Parameters
+    ----------
+    x : Tensor
+        Residuals or raw predictions.
+    width : Tensor of shape () or float
+        Non-negative.
+
+    Returns
+    -------
+    inner, outer : Tensor
+        ``clip(x, -width, width)`` and what is left of x.
+    """
+    inner = ops.clip(x, -width, width)
+    return inner, x - inner
+
+
+def sum_outputs(values: Tensor) -> Tensor:
+    """Return values per sample from values per sample and output.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples,) or (n_samples, n_outputs)
+        Values.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        Their sums over the outputs.
+    """
     summed: Tensor = values if values.ndim == 1 else ops.sum(values, axis=-1)
     return summed

@@ -14,7 +14,7 @@ from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_leaves, tree_map
 from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.executor import Traced
-from skgrad.losses import Loss, PiecewiseLinearLoss, SquaredError
+from skgrad.losses import KinkedLoss, Loss, SquaredError
 from skgrad.nn import Dropout
 from skgrad.optim import LBFGS, MinimizeStatus, Newton
 from skgrad.tensor import Tensor
@@ -49,11 +49,11 @@ MAX_ITER_PART, TOL_PART = 20, 0.03
 
 
 class Smoothed(Loss):
-    """A piecewise linear loss with its kink rounded over a window of residuals."""
+    """A piecewise linear loss with its kink rounded over a window."""
 
     convex = True
 
-    def __init__(self, loss: PiecewiseLinearLoss, width: float) -> None:
+    def __init__(self, loss: KinkedLoss, width: float) -> None:
         self.loss = loss
         self.width = width
         self.separable = loss.separable
@@ -297,7 +297,7 @@ class _FullBatch:
     def _until_stop(self) -> StopReason:
         evaluation = self._evaluation(self.objective)
         loss = self.objective.loss
-        kinked = isinstance(loss, PiecewiseLinearLoss)
+        kinked = isinstance(loss, KinkedLoss)
         newton = isinstance(self.optimizer, Newton) and not kinked
         part = self._part(evaluation) if newton else None
         scale = evaluation.gradient_scale(self.theta, newton and part is None)
@@ -306,7 +306,7 @@ class _FullBatch:
             raise _not_finite(0)
         tol = self.tol * scale
         widths: Sequence[float | None] = (None,)
-        if isinstance(loss, PiecewiseLinearLoss):
+        if isinstance(loss, KinkedLoss):
             widths = [(at_start or 1.0) * width for width in WIDTHS]
             smoothed = self.objective.with_loss(Smoothed(loss, at_start))
             evaluation = self._evaluation(smoothed)

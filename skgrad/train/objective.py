@@ -115,7 +115,7 @@ class Objective:
     loss : Loss
         Value per sample.
     n_outputs : int or None
-        Columns of the target; ``None`` if it is a vector.
+        Columns of the raw predictions; ``None`` if they are a vector.
     alpha, l1_ratio : float
         The penalty, see the module's docstring.
     clip_norm : float or None, default=None
