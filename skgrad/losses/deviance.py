@@ -202,5 +202,9 @@ def _box_cox(log_x: Tensor, power: Tensor) -> Tensor:
     """Return (x^power - 1) / power, which is log x for a power of 0."""
     is_log = ops.equal(power, 0.0)
     safe = ops.where(is_log, 1.0, power)
-    values: Tensor = ops.where(is_log, log_x, ops.expm1(safe * log_x) / safe)
+    exponent = safe * log_x
+    # The derivative of expm1, 1 more than its value, has no digits left far below 0.
+    low = ops.less(exponent, -1.0)
+    grown = ops.where(low, ops.exp(exponent) - 1.0, ops.expm1(exponent))
+    values: Tensor = ops.where(is_log, log_x, grown / safe)
     return values

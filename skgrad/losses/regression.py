@@ -217,8 +217,8 @@ class Expectile(SeparableLoss):
         self, y_true: Tensor, raw_prediction: Tensor, **hyperparameters: Hyper
     ) -> Tensor:
         """Return the tilted squared residuals, see `SeparableLoss.elementwise`."""
-        level = hyperparameters["expectile"]
         residual = ops.subtract(y_true, raw_prediction)
+        level = ops.astype(hyperparameters["expectile"], residual.dtype)
         below = ops.less(residual, 0.0)
         weights = ops.where(below, 1.0 - level, level)
         values: Tensor = weights * ops.square(residual)
