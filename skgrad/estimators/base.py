@@ -37,6 +37,12 @@ STRUCTURAL = (
     *("fit_intercept", "standardize", "dtype"),
 )
 
+RANKING_REMEDY = (
+    " Its samples are queries, not rows: write a module that maps (n_queries, "
+    "n_documents, n_features) to (n_queries, n_documents) and a loop of your own, or "
+    "fit the relevances with a regression loss."
+)
+
 # Rows predicted at a time: keeps what hidden layers need within some tens of MB.
 PREDICT_ROWS = 2**14
 
@@ -205,11 +211,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _checked_task(self, loss: Loss) -> Loss:
         if loss.task in (None, self._task):
             return loss
-        remedy = "" if loss.task != "ranking" else (
-            " Its samples are queries, not rows: write a module that maps (n_queries, "
-            "n_documents, n_features) to (n_queries, n_documents) and a loop of your "
-            "own, or fit the relevances with a regression loss."
-        )
+        remedy = RANKING_REMEDY if loss.task == "ranking" else ""
         raise ParameterError(
             f"The 'loss' parameter of {type(self).__name__} must be a "
             f"{self._task} loss. Got {loss.name!r}, a {loss.task} loss.{remedy}"

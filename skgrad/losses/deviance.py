@@ -109,7 +109,8 @@ class Tweedie(Deviance):
 
     With :math:`\hat y = e^f`,
 
-    .. math:: \ell = \frac{e^{(2 - p) f} - 1}{2 - p} - y\,\frac{e^{(1 - p) f} - 1}{1 - p}
+    .. math:: \ell = \frac{e^{(2 - p) f} - 1}{2 - p}
+              - y\,\frac{e^{(1 - p) f} - 1}{1 - p}
 
     and its limits :math:`e^f - 1 - y f` at p = 1 and :math:`f + y (e^{-f} - 1)` at
     p = 2.
@@ -168,8 +169,9 @@ class Tweedie(Deviance):
         super().validate()
         if 0 < self.power < 1:
             raise ParameterError(
-                "The 'power' parameter of Tweedie must be <= 0 or >= 1: no distribution "
-                f"has a power between. Got {float(self.power)!r} instead."
+                "The 'power' parameter of Tweedie must be <= 0 or >= 1: no "
+                "distribution has a power between. "
+                f"Got {float(self.power)!r} instead."
             )
 
     @property

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy
 
 from skgrad import ops
 from skgrad.exceptions import ShapeError
@@ -149,8 +148,8 @@ class GaussianNLL(LocationScaleNLL):
     which ``var`` is :math:`e^{2g}`. Not convex, twice differentiable. The best
     constants are weighted mean and standard deviation (divisor: sum of the weights).
 
-    A scale is kept in :math:`e^{\pm 353}` (float32: :math:`e^{\pm 43}`): for a g outside
-    the density is that of the limit, and the value grows by the distance to it.
+    A scale is kept in :math:`e^{\pm 353}` (float32: :math:`e^{\pm 43}`): for a g
+    outside the density is that of the limit, and the value grows by the distance to it.
 
     References
     ----------
@@ -195,8 +194,8 @@ class StudentTNLL(LocationScaleNLL):
     Parameters
     ----------
     df : float, default=5.0
-        Degrees of freedom :math:`\nu`, positive; 1 is the Cauchy distribution, and large
-        ones approach the normal one.
+        Degrees of freedom :math:`\nu`, positive; 1 is the Cauchy distribution, and
+        large ones approach the normal one.
 
     Raises
     ------
@@ -239,8 +238,8 @@ class StudentTNLL(LocationScaleNLL):
         df = ops.astype(hyperparameters["df"], half.dtype)
         root = ops.sqrt(df)
         a = half * (2.0 * rate / root)
-        # log(1 + a²) = 2 log m + log(1 + (c / m)²) with m = max(|a|, 1) and c = a clipped
-        # to ±1: no square of a large number, and no |a|, with its kink, near 0.
+        # With m = max(|a|, 1) and c = a clipped to ±1 it is log(1 + a²) = 2 log m +
+        # log(1 + (c / m)²): no square of a large number, and no kink of |a| near 0.
         size = ops.absolute(a)
         m = ops.where(ops.greater(size, 1.0), size, 1.0)
         inner, _ = split(a, 1.0)

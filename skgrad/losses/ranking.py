@@ -40,8 +40,8 @@ class RankingLoss(Loss):
             raise ShapeError(
                 f"y_true has shape {y} and raw_prediction has shape {raw}; "
                 f"{type(self).__name__} takes a row per query, both of shape "
-                "(n_queries, n_documents). Pad shorter queries with a relevance of NaN; "
-                "a module's (n_queries, n_documents, 1) needs raw_prediction[..., 0]."
+                "(n_queries, n_documents). Pad shorter queries with a relevance of "
+                "NaN; of (n_queries, n_documents, 1) use raw_prediction[..., 0]."
             )
 
     def check_targets(self, y_true: Any, raw_shape: tuple[int, ...]) -> None:
@@ -53,8 +53,8 @@ class RankingLoss(Loss):
 class PairwiseLogistic(RankingLoss):
     r"""The log loss of the order of two documents, RankNet's, for ranking.
 
-    The mean, over the pairs of documents of a query of which the first is more relevant,
-    :math:`y_i > y_j`, of
+    The mean, over the pairs of documents of a query of which the first is more
+    relevant, :math:`y_i > y_j`, of
 
     .. math:: \log\bigl(1 + e^{-\sigma (f_i - f_j)}\bigr)
 
@@ -72,7 +72,7 @@ class PairwiseLogistic(RankingLoss):
 
     Notes
     -----
-    `y_true` and `raw_prediction` have shape (n_queries, n_documents), and a relevance of
+    Targets and raw predictions have shape (n_queries, n_documents), and a relevance of
     NaN is padding. Relevances are any real numbers; only their order counts. Convex and
     twice differentiable. The paper adds up the pairs; the mean gives every query the
     same weight: weight it with its number of pairs to have the sum. Time and memory
@@ -111,7 +111,9 @@ class PairwiseLogistic(RankingLoss):
         ordered = _pairs(ops.greater, y_true)
         weights = ops.where(ordered, ops.astype(1.0, raw_prediction.dtype), 0.0)
         count = ops.maximum(ops.sum(weights, axis=(-2, -1)), 1.0)
-        return _pair_losses(ordered, weights, raw_prediction, hyper["sigma"]) / count
+        total = _pair_losses(ordered, weights, raw_prediction, hyper["sigma"])
+        values: Tensor = total / count
+        return values
 
 
 @register_loss("lambdarank")
@@ -126,7 +128,7 @@ class LambdaRank(RankingLoss):
               \frac{|2^{y_i} - 2^{y_j}|\,|D_{r_i} - D_{r_j}|}{\mathrm{maxDCG}}
 
     per query, in natural logarithms: how much NDCG changes when the two documents swap
-    their present ranks r (1 is best), with the discount :math:`D_r = 1 / \log_2(1 + r)`.
+    their present ranks r (1 is best), with discounts :math:`D_r = 1 / \log_2(1 + r)`.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ class LambdaRank(RankingLoss):
 
     Notes
     -----
-    `y_true` and `raw_prediction` have shape (n_queries, n_documents), and a relevance of
+    Targets and raw predictions have shape (n_queries, n_documents), and a relevance of
     NaN is padding. Relevances are grades in [0, 31], of which the gain is
     :math:`2^y - 1`. The weights :math:`|\Delta\mathrm{NDCG}|` are constants to the
     derivative, which is then the :math:`\lambda` of the paper; the value jumps where
@@ -200,7 +202,9 @@ class LambdaRank(RankingLoss):
         """
         hyper: dict[str, Hyper] = {**self.hyperparameters(), **hyperparameters}
         ordered = _pairs(ops.greater, y_true)
-        weights = ops.where(ordered, _ndcg_changes(y_true, raw_prediction, hyper["k"]), 0.0)
+        weights = ops.where(
+            ordered, _ndcg_changes(y_true, raw_prediction, hyper["k"]), 0.0
+        )
         return _pair_losses(ordered, weights, raw_prediction, hyper["sigma"])
 
 
@@ -215,7 +219,7 @@ class ListNet(RankingLoss):
 
     Notes
     -----
-    `y_true` and `raw_prediction` have shape (n_queries, n_documents), and a relevance of
+    Targets and raw predictions have shape (n_queries, n_documents), and a relevance of
     NaN is padding. Relevances are any real numbers and are on the scale of the scores:
     the value is smallest, the entropy of :math:`P(y)`, where the scores are the
     relevances plus a constant. Convex and twice differentiable. A query without
@@ -318,4 +322,4 @@ def _discounts(scores: Tensor, is_document: Tensor, k: Hyper) -> Tensor:
 
 def _is_count(k: Any) -> bool:
     """Return whether `k` is a whole number of at least 1."""
-    return isinstance(k, int | np.integer) and not isinstance(k, bool) and k >= 1
+    return isinstance(k, int | np.integer) and not isinstance(k, bool) and bool(k >= 1)

@@ -191,7 +191,8 @@ class Expectile(SeparableLoss):
     -----
     ``y_domain`` all reals, identity link. At 0.5 it is the squared error with its
     factor ½. The second derivative is :math:`2\tau` for targets above the prediction
-    and on it and :math:`2(1 - \tau)` below, so ``twice_differentiable`` is False. The best constant is the weighted expectile.
+    and on it and :math:`2(1 - \tau)` below, so ``twice_differentiable`` is False. The
+    best constant is the weighted expectile.
 
     References
     ----------

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 import sklearn._loss.loss as sklearn_loss
 import torch
 from losses.ranks import lambdarank_in_torch
 from mpmath import mp
 
+import skgrad
 from skgrad import losses
 
 F = torch.nn.functional
@@ -40,7 +42,7 @@ class Case:
     torch: Any
     formula: Any = None
     sklearn: Any = None
-    constant: Any = staticmethod(lambda y: 0.0)
+    constant: Any = None
     outside: tuple[float, ...] = ()
     inside: tuple[float, ...] = (-1e300, 0.0, 1e300)
     form: str = "vector"
@@ -245,7 +247,7 @@ CASES = {
         outside=(0.0, -1.0, np.nan, np.inf),
         inside=(1e-300, 0.5, 1e300),
     ),
-    # mpmath, 60 digits: (e^{0.3 f} - 1) / 0.3 + y (e^{-0.7 f} - 1) / 0.7 at f = 0 and 2.
+    # mpmath, 60 digits: (e^{0.3 f} - 1) / 0.3 + y (e^{-0.7 f} - 1) / 0.7 at 0 and 2.
     "tweedie": Case(
         losses.Tweedie(power=1.7),
         [
@@ -279,7 +281,7 @@ CASES = {
         outside=(-1.0, 0.5, 2.0, np.nan),
         inside=(0.0, 1.0),
     ),
-    # mpmath, 60 digits: p^1.5 log(1 + e^f) with p = 1 / (1 + e^-f), and its derivatives.
+    # mpmath, 60 digits: p^1.5 log(1 + e^f) with p = 1 / (1 + e^-f), and derivatives.
     "focal": Case(
         losses.Focal(gamma=1.5),
         [
@@ -386,7 +388,10 @@ CASES = {
             (
                 [2.0, 1.0, np.nan],
                 [1.0, 1.0, 5.0],
-                2 * (1 - np.log(2) / np.log(3)) / (3 + np.log(2) / np.log(3)) * np.log(2),
+                2
+                * (1 - np.log(2) / np.log(3))
+                / (3 + np.log(2) / np.log(3))
+                * np.log(2),
                 [
                     -0.7 * (1 - np.log(2) / np.log(3)) / (3 + np.log(2) / np.log(3)),
                     0.7 * (1 - np.log(2) / np.log(3)) / (3 + np.log(2) / np.log(3)),
@@ -479,3 +484,25 @@ COLUMNS = {
         form="columns",
     ),
 }
+EVERY = [pytest.param(case, id=name) for name, case in CASES.items()]
+EVERY += [pytest.param(case, id=f"{name}_columns") for name, case in COLUMNS.items()]
+
+
+def those(condition):
+    """Return the cases of which something holds, as parameters."""
+    return [p for p in EVERY if condition(p.values[0])]
+
+
+def values_of(loss, y, raw):
+    return loss(y, raw).numpy()
+
+
+def gradient_of(loss, y, raw):
+    return skgrad.grad(lambda f: loss(y, f).sum())(skgrad.tensor(raw)).numpy()
+
+
+def second_of(loss, y, raw):
+    """Return the diagonal of the Hessian with respect to the raw predictions."""
+    raw = np.asarray(raw)
+    full = skgrad.hessian(lambda f: loss(y, f).sum())(skgrad.tensor(raw)).numpy()
+    return np.diag(full.reshape(raw.size, raw.size)).reshape(raw.shape)

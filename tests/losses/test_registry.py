@@ -18,12 +18,24 @@ def half_cubed(y_true, raw_prediction):
 def test_names():
     assert sorted(LOSSES) == [
         "absolute_error",
+        "expectile",
+        "focal",
+        "gamma",
+        "gaussian_nll",
+        "hinge",
         "huber",
+        "kl_div",
+        "lambdarank",
+        "listnet",
         "log_cosh",
         "log_loss",
+        "pairwise_logistic",
         "poisson",
         "quantile",
         "squared_error",
+        "squared_hinge",
+        "student_t_nll",
+        "tweedie",
     ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from estimators.models import asymmetric
-from train.problems import LOSS_ROWS, make_frame, make_problem
+from train.problems import LOSS_ROWS, Together, make_frame, make_problem
 
 import skgrad
 from skgrad import nn
@@ -119,9 +119,26 @@ def assert_parity(problem, n_steps=50):
 KINKED = ("absolute_error", "quantile")
 
 
-@pytest.mark.parametrize("loss", LOSS_ROWS)
+# Rows of one shape share a program: every kernel is compiled once, and none for long.
+SHARED = (
+    ("gamma", "tweedie", "expectile"),
+    ("focal", "hinge", "squared_hinge"),
+    ("focal-multinomial", "hinge-multinomial", "squared_hinge-multinomial"),
+    ("gaussian_nll", "student_t_nll"),
+    ("pairwise_logistic", "lambdarank", "listnet"),
+)
+ALONE = [name for name in LOSS_ROWS if name not in {n for row in SHARED for n in row}]
+
+
+@pytest.mark.parametrize("loss", ALONE)
 def test_losses(loss):
     assert_parity(Problem(*make_problem(loss)), 1 if loss in KINKED else 50)
+
+
+@pytest.mark.parametrize("losses", SHARED, ids="+".join)
+def test_losses_of_one_shape(losses):
+    objective, data, frame = make_problem(losses[0])
+    assert_parity(Problem(objective.with_loss(Together(*losses)), data, frame))
 
 
 OPTIONS = {"sgd": {"momentum": 0.9, "nesterov": True}}
