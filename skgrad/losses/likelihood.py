@@ -208,7 +208,7 @@ class StudentTNLL(LocationScaleNLL):
     ``scipy.stats.t``, whose ``logpdf`` is minus this value. The location is the mean
     (df > 1) and the median; the standard deviation is :math:`s \sqrt{\nu / (\nu - 2)}`
     for df > 2. Not convex, twice differentiable. The best constants are found by the
-    EM algorithm, which for df < 1 may end at a local minimum.
+    EM algorithm; for df < 1 that may be a local minimum, or none but a scale of 0.
 
     References
     ----------
@@ -256,14 +256,17 @@ class StudentTNLL(LocationScaleNLL):
     def _best_constant(self, y: Any, weights: Any) -> tuple[float, float]:
         df = float(self.df)
         m, s = _median_and_spread(y, weights)
-        if s == 0.0:
-            return m, s
+        smallest = (
+            EM_TOL * s
+        )  # with few targets and df < 1 the likelihood may be infinite
         for _ in range(MAX_EM):
+            if s <= smallest:
+                break
             u = weights / (df + ((y - m) / s) ** 2)
             u /= u.sum()
             before, m = (m, s), u @ y
             s = math.sqrt(u @ (y - m) ** 2)
-            if s == 0.0 or max(abs(m - before[0]), abs(s - before[1])) <= EM_TOL * s:
+            if max(abs(m - before[0]), abs(s - before[1])) <= EM_TOL * s:
                 break
         return m, s
 

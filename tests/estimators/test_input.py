@@ -66,7 +66,7 @@ def test_wrong_input_raises_the_usual_errors(estimator):
 
 def test_the_target_must_fit_the_loss_and_the_task():
     X, y = make_data()
-    with pytest.raises(ValueError, match=r"loss 'poisson' must lie in \[0, inf\)"):
+    with pytest.raises(ValueError, match=r"Poisson must lie in \[0, inf\)"):
         regressor("mlp", loss="poisson").fit(X, y - y.max())
     with pytest.raises(ParameterError, match=r"must be a regression loss.*'log_loss'"):
         regressor("mlp", loss="log_loss").fit(X, y)

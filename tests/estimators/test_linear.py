@@ -318,7 +318,7 @@ def test_poisson_equals_poisson_regressor(rng):
 
 def test_poisson_of_targets_with_zeros_only_and_outside_the_domain(rng):
     X = rng.normal(size=(20, 2))
-    with pytest.raises(ValueError, match=r"'poisson' must lie in \[0, inf\).*-1"):
+    with pytest.raises(ValueError, match=r"Poisson must lie in \[0, inf\).*-1"):
         GradientLinearRegressor(loss="poisson").fit(X, np.full(20, -1.0))
 
 
