@@ -219,7 +219,8 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
 
 @documented(
     loss="""str, Loss or callable, default={default}
-        "log_loss" (logistic or multinomial), a loss object, or your own plain function
+        "log_loss" (logistic or multinomial), "focal", "hinge", "squared_hinge" (support
+        vector machines; scores only), a loss object, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. For two classes
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
         integer codes (n_samples,) and logits (n_samples, n_classes).""",

@@ -182,7 +182,8 @@ class MLPRegressor(GradientRegressorMixin, BaseMLP):
 
 
 CLASSIFIER_LOSS = """str, Loss or callable, default={default}
-        "log_loss", a loss object, or your own plain function
+        "log_loss", "focal" (with probabilities), "hinge", "squared_hinge" (scores
+        only), a loss object, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. For two classes
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
         integer codes (n_samples,) and logits (n_samples, n_classes)."""

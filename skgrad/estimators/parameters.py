@@ -22,7 +22,8 @@ DESCRIPTIONS = {
         A name (see ``skgrad.losses.LOSSES``), a loss object such as
         ``losses.Huber(delta=2.0)``, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. It sees
-        tensors of shape (n_samples,), or (n_samples, n_outputs).""",
+        tensors of shape (n_samples,), or (n_samples, n_outputs). "gaussian_nll" and
+        "student_t_nll" fit a scale too, see ``predict_distribution``.""",
     "hidden_layer_sizes": """tuple of int, default={default}
         Units of each hidden layer; an int means one layer.""",
     "activation": """str, default={default}
@@ -112,7 +113,7 @@ ATTRIBUTES = """n_iter_ : int
     fit_report_ : dict
         Optimizer, executor, why the fit stopped, and more.
     n_outputs_ : int
-        Number of outputs of the module.
+        Number of outputs of the module: raw predictions per sample.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str

@@ -135,7 +135,7 @@ def test_rescaled_targets_have_the_rescaled_density(loss, k, rng):
 
 def test_other_losses_have_no_distribution():
     assert not losses.Poisson().has_distribution
-    with pytest.raises(ParameterError, match="'poisson' predicts a point.*gaussian"):
+    with pytest.raises(ParameterError, match=r"'poisson' predicts a point.*gaussian"):
         losses.Poisson().distribution(np.zeros(3))
 
 
