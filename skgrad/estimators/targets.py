@@ -97,6 +97,22 @@ class GradientRegressorMixin(RegressorMixin):
         y_pred = self._loss.inverse_link(raw)
         return y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred
 
+    def predict_raw(self, X):
+        """Return the raw predictions, on the scale of the target where it has one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_columns)
+            What the loss sees, before the inverse link; with several raw predictions
+            per target all locations first, then the logarithms of all scales.
+        """
+        return self._raw_predict(X)
+
     @available_if(_has_distribution)
     def predict_distribution(self, X):
         """Return the distributions of the targets, for a loss that has one.

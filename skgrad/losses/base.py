@@ -103,6 +103,8 @@ class Loss(ParamsMixin, ABC):
         Tensor of shape (n_samples,)
             Values per sample, in the dtype of `raw_prediction`, summed over outputs.
             Values of `y_true` are checked against its domain only outside of a trace.
+            Finite arguments give no NaN, as values or first derivatives; what exceeds
+            the largest number is infinite.
 
         Raises
         ------
@@ -265,17 +267,18 @@ class Loss(ParamsMixin, ABC):
         return get_link(link).inverse(raw_prediction)
 
     def location(self, raw_prediction: Any) -> Any:
-        """Return the raw predictions that say where a target lies.
+        """Return the raw predictions that say where the targets lie.
 
         Parameters
         ----------
-        raw_prediction : ndarray of shape (n_samples,) or (n_samples, n_columns)
-            Raw predictions.
+        raw_prediction : ndarray of shape (..., n_columns) or ()
+            Raw predictions; a single number stands for all of them.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            All of them, unless the loss takes several per target.
+        ndarray of shape (...,) or (..., n_outputs)
+            All of them; with several per target the first ``n_columns /
+            raw_per_target`` columns, a single one without its axis.
 
         Examples
         --------
@@ -284,7 +287,10 @@ class Loss(ParamsMixin, ABC):
         >>> GaussianNLL().location(np.array([[5.0, 0.0], [6.0, 0.0]])).tolist()
         [5.0, 6.0]
         """
-        return raw_prediction
+        if self.raw_per_target == 1 or raw_prediction.ndim == 0:
+            return raw_prediction
+        k = raw_prediction.shape[-1] // self.raw_per_target
+        return raw_prediction[..., 0] if k == 1 else raw_prediction[..., :k]
 
     def rescaled(self, shift: Any, scale: Any) -> tuple[Any, Any]:
         """Return how raw predictions change when the targets are shifted and scaled.
@@ -298,7 +304,9 @@ class Loss(ParamsMixin, ABC):
         -------
         shift, scale : ndarray
             Raw predictions ``f`` become ``shift + scale * f``, with an entry for each
-            raw prediction. For losses with an identity link only.
+            raw prediction. For losses with an identity link only. With several raw
+            predictions per target all but the locations stay as they are, unless the
+            loss says otherwise.
 
         Examples
         --------
@@ -307,7 +315,12 @@ class Loss(ParamsMixin, ABC):
         >>> GaussianNLL().rescaled(np.array(5.0), np.array(1.0))
         (array([5., 0.]), array([1., 1.]))
         """
-        return shift, scale
+        if self.raw_per_target == 1:
+            return shift, scale
+        shift, scale = np.atleast_1d(shift), np.atleast_1d(scale)
+        rest = (self.raw_per_target - 1) * scale.size
+        padded = np.pad(scale, (0, rest), constant_values=1)
+        return np.pad(shift, (0, rest)), padded
 
     def distribution(self, raw_prediction: Any) -> Any:
         """Return the distributions of the targets that raw predictions stand for.
@@ -380,7 +393,12 @@ class Loss(ParamsMixin, ABC):
 
     def _check_shapes(self, y_true: Tensor, raw_prediction: Tensor) -> None:
         """Raise unless the shapes of targets and raw predictions fit."""
-        check_shapes(y_true, raw_prediction, labels=self.labels)
+        check_shapes(
+            y_true,
+            raw_prediction,
+            labels=self.labels,
+            raw_per_target=self.raw_per_target,
+        )
 
     def _target_remedy(self) -> str:
         """Return what to do about targets outside the domain."""

@@ -42,7 +42,9 @@ def check_dtypes(y_true: Tensor, raw_prediction: Tensor, *, labels: bool) -> Non
         )
 
 
-def check_shapes(y_true: Any, raw_prediction: Any, *, labels: bool = False) -> None:
+def check_shapes(
+    y_true: Any, raw_prediction: Any, *, labels: bool = False, raw_per_target: int = 1
+) -> None:
     """Check that targets and raw predictions have shapes a loss takes.
 
     Parameters
@@ -51,9 +53,12 @@ def check_shapes(y_true: Any, raw_prediction: Any, *, labels: bool = False) -> N
         Shape (n_samples,) or (n_samples, n_outputs).
     raw_prediction : Tensor or ndarray
         The same shape; for class codes (n_samples,) or (n_samples, n_classes) with
-        at least two classes.
+        at least two classes; with several raw predictions per target (n_samples,
+        raw_per_target * n_outputs).
     labels : bool, default=False
         Whether `y_true` holds class codes.
+    raw_per_target : int, default=1
+        How many raw predictions there are for each target.
 
     Raises
     ------
@@ -73,6 +78,9 @@ def check_shapes(y_true: Any, raw_prediction: Any, *, labels: bool = False) -> N
     y, raw = tuple(y_true.shape), tuple(raw_prediction.shape)
     if labels and y[:1] == raw[:1] and len(y) == 1 and len(raw) == 2 and raw[1] > 1:
         return
+    if raw_per_target > 1 and len(y) in (1, 2):
+        _check_several(y, raw, raw_per_target)
+        return
     if y == raw and len(raw) in ((1,) if labels else (1, 2)):
         return
     rule = "one code per sample and one column per class" if labels else "the same"
@@ -80,6 +88,18 @@ def check_shapes(y_true: Any, raw_prediction: Any, *, labels: bool = False) -> N
         f"y_true has shape {y} and raw_prediction has shape {raw}; they must be "
         f"{rule}. {_shape_remedy(y, raw, labels)}"
     )
+
+
+def _check_several(y: tuple[int, ...], raw: tuple[int, ...], n_raw: int) -> None:
+    """Raise unless there is a column for each of the raw predictions of a target."""
+    n_columns = n_raw * (y[1] if len(y) == 2 else 1)
+    expected = (y[0], n_columns)
+    if raw != expected:
+        raise ShapeError(
+            f"y_true has shape {y} and raw_prediction has shape {raw}; a loss with "
+            f"{n_raw} raw predictions per target takes {expected}, all locations "
+            f"first. Give the model {n_columns} outputs."
+        )
 
 
 def check_targets_and_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:

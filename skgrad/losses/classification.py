@@ -22,6 +22,8 @@ __all__ = ["Focal", "LabelLoss", "LogLoss"]
 
 # Priors are kept this far from 0 and 1, as in scikit-learn's fit_intercept_only.
 SMALLEST_PRIOR = float(np.finfo(np.float64).eps)
+# exp(-750) is 0, and 1 + exp(-60) is 1 with room for a gamma of 1e9.
+MOST_CERTAIN, LEAST_CERTAIN = 750.0, 60.0
 
 
 class LabelLoss(Loss):
@@ -206,10 +208,6 @@ class Focal(ProbabilityLoss):
         factor = ops.exp(-(hyperparameters["gamma"] * ops.softplus(-damped)))
         values: Tensor = factor * ops.softplus(against)
         return values
-
-
-# exp(-750) is 0, and 1 + exp(-60) is 1 with room for a gamma of 1e9.
-MOST_CERTAIN, LEAST_CERTAIN = 750.0, 60.0
 
 
 def _odds_against(y_true: Tensor, raw_prediction: Tensor) -> Tensor:

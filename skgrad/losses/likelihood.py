@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skgrad import ops
-from skgrad.exceptions import ShapeError
 from skgrad.losses.base import Hyper, Loss
-from skgrad.losses.checks import check_shapes, check_targets_and_weights
+from skgrad.losses.checks import check_targets_and_weights
 from skgrad.losses.domain import Interval
 from skgrad.losses.registry import register_loss
 from skgrad.losses.separable import split, sum_outputs
@@ -78,18 +77,11 @@ class LocationScaleNLL(Loss):
         values = self.standard(half, ops.exp(-inner), **hyper)
         return sum_outputs(values + inner + ops.absolute(outer))
 
-    def location(self, raw_prediction: Any) -> Any:
-        """Return the first half of the columns, see `Loss.location`."""
-        if raw_prediction.ndim == 0:  # a number that stands for all columns
-            return raw_prediction
-        one_target = raw_prediction.shape[-1] == 2
-        return _halves(raw_prediction, 1 if one_target else 2)[0]
-
     def rescaled(self, shift: Any, scale: Any) -> tuple[Any, Any]:
         """Return shift and scale of locations and log scales, see `Loss.rescaled`."""
-        shift, scale = np.atleast_1d(shift), np.atleast_1d(scale)
-        one = np.ones_like(scale)
-        return np.concatenate([shift, np.log(scale)]), np.concatenate([scale, one])
+        raw_shift, raw_scale = super().rescaled(shift, scale)
+        raw_shift[np.size(scale) :] = np.log(scale)
+        return raw_shift, raw_scale
 
     def distribution(self, raw_prediction: Any) -> Any:
         """Return the distributions of the targets, see `Loss.distribution`."""
@@ -110,21 +102,10 @@ class LocationScaleNLL(Loss):
         y, weights = y.astype(np.float64), weights / weights.sum()
         columns = y.reshape(len(y), -1).T
         best = np.array([self._best_constant(column, weights) for column in columns])
-        smallest = np.finfo(np.float64).eps * np.maximum(np.abs(best[:, 0]), 1e-292)
-        return np.concatenate([best[:, 0], np.log(np.maximum(best[:, 1], smallest))])
-
-    def _check_shapes(self, y_true: Tensor, raw_prediction: Tensor) -> None:
-        y, raw = tuple(y_true.shape), tuple(raw_prediction.shape)
-        if len(y) not in (1, 2):
-            check_shapes(y_true, raw_prediction)
-        k = 1 if len(y) == 1 else y[1]
-        if raw != (*y[:1], 2 * k):
-            raise ShapeError(
-                f"y_true has shape {y} and raw_prediction has shape {raw}; "
-                f"{type(self).__name__} takes two raw predictions per target, shape "
-                f"{(*y[:1], 2 * k)}: the locations, then the logarithms of the scales. "
-                f"Give the model {2 * k} outputs."
-            )
+        location, scale = best.T
+        limits = np.finfo(np.float64)
+        smallest = np.maximum(limits.eps * np.abs(location), limits.tiny)
+        return np.concatenate([location, np.log(np.maximum(scale, smallest))])
 
 
 @register_loss("gaussian_nll")

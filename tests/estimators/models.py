@@ -2,6 +2,7 @@
 
 import skgrad
 from skgrad import nn
+from skgrad.losses import Loss
 
 
 def fourth_power(y_true, raw_prediction):
@@ -29,6 +30,18 @@ def cross_entropy(y_true, raw_prediction):
 def squared_hinge(y_true, raw_prediction):
     """Return the squared hinge loss of codes 0 and 1."""
     return skgrad.relu(1.0 - (2.0 * y_true - 1.0) * raw_prediction) ** 2
+
+
+class LaplaceNLL(Loss):
+    """The negative log-likelihood of a Laplace distribution with its own scale."""
+
+    task = "regression"
+    raw_per_target = 2
+
+    def pointwise(self, y_true, raw_prediction, **hyperparameters):
+        location, log_scale = raw_prediction[:, 0], raw_prediction[:, 1]
+        distance = abs(y_true - location)
+        return log_scale + distance * skgrad.exp(-log_scale)
 
 
 def branching(y_true, raw_prediction):

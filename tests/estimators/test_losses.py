@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy
 from estimators.battery import FAST
-from estimators.models import Residual
+from estimators.models import LaplaceNLL, Residual
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
@@ -23,7 +23,9 @@ from skgrad import (
     MLPRegressor,
     ModuleRegressor,
 )
+from skgrad.exceptions import ShapeError
 from skgrad.losses import Expectile, Focal, GaussianNLL, Hinge, StudentTNLL, Tweedie
+from skgrad.testing import check_loss
 
 LIKELIHOODS = [GaussianNLL(), StudentTNLL(df=4.0)]
 every_likelihood = pytest.mark.parametrize("loss", LIKELIHOODS, ids=repr)
@@ -274,6 +276,8 @@ def test_a_network_predicts_location_and_scale_in_the_users_units(rng, loss, cls
     assert model.score(X, y) > 0.9
     found = model.predict_distribution(X)
     np.testing.assert_array_equal(found.kwds["loc"], model.predict(X))
+    log_scale = model.predict_raw(X)[:, 1]
+    np.testing.assert_allclose(np.exp(log_scale), found.kwds["scale"], rtol=1e-14)
     low, high = found.interval(0.9)
     assert 0.85 < ((low < y) & (y < high)).mean() < 0.98
     spread_of = np.log(found.kwds["scale"])
@@ -328,6 +332,22 @@ def test_early_stopping_and_weights_with_a_likelihood(rng):
     np.testing.assert_allclose(model.fit(X[rows], y[rows]).predict(X), one, rtol=1e-6)
     model.set_params(early_stopping=True, scoring="r2").fit(X, y)
     assert len(model.validation_scores_) == 5
+
+
+def test_a_loss_of_the_user_may_take_several_raw_predictions(rng):
+    X, y, scale = spread(rng)
+    check_loss(LaplaceNLL(), y / 1e3, 1 + rng.standard_normal((len(y), 2)), order=1)
+    params = {**MLP, "max_iter": 60, "batch_size": 100, "learning_rate": 0.03}
+    model = MLPRegressor(loss=LaplaceNLL(), **params).fit(X, y)
+    assert model.n_outputs_ == 2
+    assert model.score(X, y) > 0.9
+    # The location is in the units of the target, the rest in those of the network.
+    log_scale = model.predict_raw(X)[:, 1]
+    assert np.corrcoef(log_scale, np.log(scale))[0, 1] > 0.8
+    assert np.exp(log_scale).mean() < 1
+    assert not hasattr(model, "predict_distribution")
+    with pytest.raises(ShapeError, match=r"takes \(5, 2\).*Give the model 2 outputs"):
+        LaplaceNLL()(np.zeros(5), np.zeros(5))
 
 
 def test_a_point_prediction_has_no_distribution(rng):
