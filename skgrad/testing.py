@@ -16,7 +16,15 @@ from skgrad.executor import Traced
 from skgrad.losses import Loss, get_loss
 from skgrad.optim import get_optimizer
 from skgrad.tensor import tensor
-from skgrad.transforms import function_name, grad, hessian, jvp, value_and_grad, vjp
+from skgrad.transforms import (
+    function_name,
+    grad,
+    hessian,
+    hvp,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from skgrad.typing import ArrayLike, Tree
 
 __all__ = ["check_grads", "check_loss", "check_optimizer"]
@@ -464,7 +472,9 @@ def _converges(optimizer: Any, name: str, function: Any, start: Any) -> None:
     """Check a full-batch optimizer on one problem."""
     value_and_slope, curvature = value_and_grad(function), hessian(function)
 
-    def objective(x: Any, hessian: bool = False) -> tuple[Any, ...]:
+    def objective(x: Any, hessian: bool = False, vector: Any = None) -> Any:
+        if vector is not None:
+            return hvp(function, [tensor(x)], [vector]).numpy()
         value, slope = value_and_slope(tensor(x))
         out = value.item(), slope.numpy()
         return (*out, curvature(tensor(x)).numpy()) if hessian else out
@@ -490,7 +500,8 @@ def _step(optimizer: Any, function: Any) -> Callable[..., Any]:
 
 def _hyper(optimizer: Any, learning_rate: float) -> dict[str, Any]:
     given = {**optimizer.hyperparameters(), "learning_rate": learning_rate}
-    return {name: np.array(value, dtype=np.float64) for name, value in given.items()}
+    as_arrays: dict[str, Any] = tree_map(np.float64, given)
+    return as_arrays
 
 
 def _signature(tree: Tree) -> list[tuple[Any, ...]]:

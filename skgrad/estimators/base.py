@@ -288,7 +288,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _store(self, fit: Fit, work: Fitting, proceed: bool) -> None:
         """Set the fitted attributes, all at once."""
-        work.objective.store(fit.state.params, fit.state.state["buffers"])
+        work.objective.store(fit.params, fit.state.state["buffers"])
         self.module_ = work.module.eval()
         self._frame = work.frame
         self._n_columns = work.objective.n_outputs

@@ -122,7 +122,8 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         ``n_outputs * (n_features + 1)**2 <= 1e6``, or, if the loss is a function of
         several outputs together (your own function), up to 10 outputs and
         ``n_outputs * (n_features + 1) <= 256``. Otherwise it takes L-BFGS, accurate to
-        ``tol``. Or "newton", "lbfgs", "sgd", "rmsprop", "adam", "adamw", or an
+        ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton", "newton_cg", "lbfgs",
+        "fista" and "nonlinear_cg" use all rows, the others minibatches; or an
         object.""",
 )
 class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
@@ -228,8 +229,9 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         "auto" takes Newton's method where it is exact at little cost: without L1, for
         convex or twice differentiable losses, for two classes up to 500 features, for
         3 to 10 classes if ``n_classes * (n_features + 1) <= 256``. Otherwise it takes
-        L-BFGS, accurate to ``tol``. Or "newton", "lbfgs", "sgd", "rmsprop", "adam",
-        "adamw", or an object.""",
+        L-BFGS, accurate to ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton",
+        "newton_cg", "lbfgs", "fista" and "nonlinear_cg" use all rows, the others
+        minibatches; or an object.""",
 )
 class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     """Linear classification with any loss; logistic regression by default.

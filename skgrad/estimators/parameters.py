@@ -52,13 +52,15 @@ DESCRIPTIONS = {
         targets). Predictions and coefficients are on the original scale. With a
         penalty it acts on the coefficients of the standardised inputs.""",
     "optimizer": """str or optimizer, default={default}
-        "sgd", "rmsprop", "adam", "adamw" (minibatches), "lbfgs" (all rows at once) or
-        an object such as ``optim.Adam(b1=0.95)``.""",
+        "sgd", "adam" or another of ``optim.OPTIMIZERS``, or an object such as
+        ``optim.Adam(b1=0.95)`` or ``optim.Averaged(optim.Adam())``. "lbfgs",
+        "newton_cg", "nonlinear_cg" and "fista" use all rows at once.""",
     "learning_rate": """float, default={default}
         Initial learning rate of a stochastic optimizer.""",
     "schedule": """str or schedule, default={default}
         What the learning rate is multiplied by over time: None or "constant", "step",
-        "cosine", "one_cycle", "plateau", or an object, ``optim.Step(gamma=0.5)``.""",
+        "cosine", "plateau" or another of ``optim.SCHEDULES``, or an object such as
+        ``optim.Warmup(optim.Cosine())``.""",
     "batch_size": """int, "auto" or None, default={default}
         Rows per step; "auto" means min(200, n_samples), None all rows.""",
     "shuffle": """bool, default={default}

@@ -1,15 +1,21 @@
 """Optimizers, learning-rate schedules and gradient clipping.
 
-Stochastic optimizers (`SGD`, `RMSprop`, `Adam`, `AdamW`) update parameters from the
-gradient of one minibatch; full-batch ones (`Newton`, `LBFGS`) minimise a function of
-a flat vector. ``stochastic`` on the class tells which is which.
+Stochastic optimizers (`SGD`, `Adam` and others) update parameters from the gradient of
+one minibatch; `Averaged` and `Accumulated` go around any of them. Full-batch ones
+(`Newton`, `LBFGS` and others) minimise a function of a flat vector. ``stochastic`` on
+the class tells which is which.
 """
 
+from skgrad.optim.accumulated import Accumulated
+from skgrad.optim.adagrad import Adagrad
 from skgrad.optim.adam import Adam, AdamW
+from skgrad.optim.averaged import Averaged
 from skgrad.optim.base import Optimizer
 from skgrad.optim.clipping import clip_by_norm, clip_grad_norm_
 from skgrad.optim.full_batch import FullBatchOptimizer, MinimizeStatus
 from skgrad.optim.lbfgs import LBFGS
+from skgrad.optim.lion import Lion
+from skgrad.optim.nadam import NAdam
 from skgrad.optim.newton import Newton
 from skgrad.optim.registry import OPTIMIZERS, get_optimizer, register_optimizer
 from skgrad.optim.rmsprop import RMSprop
@@ -19,20 +25,36 @@ from skgrad.optim.schedule import (
     get_schedule,
     register_schedule,
 )
-from skgrad.optim.schedules import Constant, Cosine, OneCycle, Plateau, Step
+from skgrad.optim.schedules import (
+    Constant,
+    Cosine,
+    CosineWarmRestarts,
+    Exponential,
+    OneCycle,
+    Plateau,
+    Step,
+)
 from skgrad.optim.sgd import SGD
+from skgrad.optim.warmup import Warmup
 
 __all__ = [
     "LBFGS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Accumulated",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Averaged",
     "Constant",
     "Cosine",
+    "CosineWarmRestarts",
+    "Exponential",
     "FullBatchOptimizer",
+    "Lion",
     "MinimizeStatus",
+    "NAdam",
     "Newton",
     "OneCycle",
     "Optimizer",
@@ -40,6 +62,7 @@ __all__ = [
     "RMSprop",
     "Schedule",
     "Step",
+    "Warmup",
     "clip_by_norm",
     "clip_grad_norm_",
     "get_optimizer",

@@ -1,10 +1,9 @@
 """Adam, and AdamW, which decouples the weight decay from the rescaling."""
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from skgrad.core.params import Closed
-from skgrad.optim.base import Optimizer
+from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (
     Link,
     add_decayed_weights,
@@ -13,7 +12,6 @@ from skgrad.optim.links import (
     scale_by_learning_rate,
 )
 from skgrad.optim.registry import register_optimizer
-from skgrad.tensor import Tensor
 
 __all__ = ["Adam", "AdamW"]
 
@@ -38,8 +36,9 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Tensor, default=None
-        Tensors to update in :meth:`step`; ``None`` makes a pure description.
+    params : iterable of Tensor or of dict, default=None
+        Tensors to update in :meth:`step`, or groups of them; ``None`` makes a pure
+        description.
     lr : float, default=None
         Learning rate η of :meth:`step`; ``None`` means 0.001. Only with `params`.
     b1, b2 : float in [0, 1), default=0.9 and 0.999
@@ -76,7 +75,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor] | None = None,
+        params: ParamsLike | None = None,
         lr: float | None = None,
         *,
         b1: float = 0.9,
@@ -106,8 +105,9 @@ class AdamW(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Tensor, default=None
-        Tensors to update in :meth:`step`; ``None`` makes a pure description.
+    params : iterable of Tensor or of dict, default=None
+        Tensors to update in :meth:`step`, or groups of them; ``None`` makes a pure
+        description.
     lr : float, default=None
         Learning rate η of :meth:`step`; ``None`` means 0.001. Only with `params`.
     b1, b2 : float in [0, 1), default=0.9 and 0.999
@@ -144,7 +144,7 @@ class AdamW(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor] | None = None,
+        params: ParamsLike | None = None,
         lr: float | None = None,
         *,
         b1: float = 0.9,

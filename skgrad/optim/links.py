@@ -167,7 +167,7 @@ def scale_by_learning_rate() -> Link:
 
     def scale(updates: Tree, params: Tree, hyper: Hyper) -> Tree:
         rate = ops.negative(hyper["learning_rate"])
-        return tree_map(lambda u: ops.multiply(_cast(rate, u), u), updates)
+        return tree_map(lambda u: ops.multiply(cast(rate, u), u), updates)
 
     return _stateless(scale)
 
@@ -201,7 +201,7 @@ def add_decayed_weights() -> Link:
     def decay(updates: Tree, params: Tree, hyper: Hyper) -> Tree:
         weight = hyper["weight_decay"]
         return tree_map(
-            lambda u, p: ops.add(u, ops.multiply(_cast(weight, p), p)), updates, params
+            lambda u, p: ops.add(u, ops.multiply(cast(weight, p), p)), updates, params
         )
 
     return _stateless(decay)
@@ -247,7 +247,7 @@ def accumulate_momentum(nesterov: bool = False) -> Link:
         updates: Tree, state: MomentumState, params: Tree, hyper: Hyper
     ) -> tuple[Tree, MomentumState]:
         def add(u: Tensor, b: Tensor) -> Any:
-            return ops.add(ops.multiply(_cast(hyper["momentum"], u), b), u)
+            return ops.add(ops.multiply(cast(hyper["momentum"], u), b), u)
 
         trace = tree_map(add, updates, state.trace)
         ahead = tree_map(add, updates, trace) if nesterov else trace
@@ -288,10 +288,10 @@ def scale_by_rms() -> Link:
         updates: Tree, state: RMSState, params: Tree, hyper: Hyper
     ) -> tuple[Tree, RMSState]:
         nu = tree_map(
-            lambda u, n: _mean(n, ops.square(u), hyper["rho"]), updates, state.nu
+            lambda u, n: running_mean(n, ops.square(u), hyper["rho"]), updates, state.nu
         )
         scaled = tree_map(
-            lambda u, n: ops.divide(u, ops.add(ops.sqrt(n), _cast(hyper["eps"], u))),
+            lambda u, n: ops.divide(u, ops.add(ops.sqrt(n), cast(hyper["eps"], u))),
             updates,
             nu,
         )
@@ -333,7 +333,7 @@ def scale_by_adam() -> Link:
     """
 
     def init(params: Tree) -> AdamState:
-        count = tensor(0.0, dtype="float64", device=_device(params))
+        count = tensor(0.0, dtype="float64", device=device_of(params))
         return AdamState(count, zeros_like(params), zeros_like(params))
 
     def update(
@@ -341,15 +341,17 @@ def scale_by_adam() -> Link:
     ) -> tuple[Tree, AdamState]:
         b1, b2 = hyper["b1"], hyper["b2"]
         count = ops.add(state.count, 1.0)
-        mu = tree_map(lambda u, m: _mean(m, u, b1), updates, state.mu)
-        nu = tree_map(lambda u, n: _mean(n, ops.square(u), b2), updates, state.nu)
-        correct_mu = ops.divide(1.0, _missing(b1, count))
-        correct_rms = ops.divide(1.0, ops.sqrt(_missing(b2, count)))
+        mu = tree_map(lambda u, m: running_mean(m, u, b1), updates, state.mu)
+        nu = tree_map(
+            lambda u, n: running_mean(n, ops.square(u), b2), updates, state.nu
+        )
+        correct_mu = ops.divide(1.0, missing_weight(b1, count))
+        correct_rms = ops.divide(1.0, ops.sqrt(missing_weight(b2, count)))
 
         def scale(m: Tensor, n: Tensor) -> Any:
-            rms = ops.multiply(ops.sqrt(n), _cast(correct_rms, n))
-            mean = ops.multiply(m, _cast(correct_mu, m))
-            return ops.divide(mean, ops.add(rms, _cast(hyper["eps"], n)))
+            rms = ops.multiply(ops.sqrt(n), cast(correct_rms, n))
+            mean = ops.multiply(m, cast(correct_mu, m))
+            return ops.divide(mean, ops.add(rms, cast(hyper["eps"], n)))
 
         return tree_map(scale, mu, nu), AdamState(count, mu, nu)
 
@@ -374,23 +376,23 @@ def _stateless(transform: Callable[[Tree, Tree, Hyper], Tree]) -> Link:
     return Link(lambda params: (), update)
 
 
-def _cast(scalar: Any, like: Any) -> Any:
+def cast(scalar: Any, like: Any) -> Any:
     """Return a float64 scalar in the dtype of `like`, in which it is about to act."""
     return ops.astype(scalar, like.dtype)
 
 
-def _mean(old: Tensor, new: Tensor, decay: Any) -> Any:
+def running_mean(old: Tensor, new: Tensor, decay: Any) -> Any:
     """Return ``decay * old + (1 - decay) * new``."""
-    kept = ops.multiply(_cast(decay, old), old)
-    return ops.add(kept, ops.multiply(_cast(ops.subtract(1.0, decay), new), new))
+    kept = ops.multiply(cast(decay, old), old)
+    return ops.add(kept, ops.multiply(cast(ops.subtract(1.0, decay), new), new))
 
 
-def _missing(decay: Any, count: Tensor) -> Any:
+def missing_weight(decay: Any, count: Tensor) -> Any:
     """Return 1 - decay**count, the weight a running mean has gathered so far."""
     return ops.subtract(1.0, ops.power(decay, count))
 
 
-def _device(params: Tree) -> str:
+def device_of(params: Tree) -> str:
     """Return where the parameters live."""
     leaves = tree_leaves(params)
     return leaves[0].device if leaves else "cpu"

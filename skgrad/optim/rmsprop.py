@@ -1,10 +1,9 @@
 """RMSprop: the gradient divided by its recent size."""
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from skgrad.core.params import Closed
-from skgrad.optim.base import Optimizer
+from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (
     Link,
     accumulate_momentum,
@@ -14,7 +13,6 @@ from skgrad.optim.links import (
     scale_by_rms,
 )
 from skgrad.optim.registry import register_optimizer
-from skgrad.tensor import Tensor
 
 __all__ = ["RMSprop"]
 
@@ -29,8 +27,9 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Tensor, default=None
-        Tensors to update in :meth:`step`; ``None`` makes a pure description.
+    params : iterable of Tensor or of dict, default=None
+        Tensors to update in :meth:`step`, or groups of them; ``None`` makes a pure
+        description.
     lr : float, default=None
         Learning rate η of :meth:`step`; ``None`` means 0.01. Only with `params`.
     rho : float in [0, 1), default=0.99
@@ -69,7 +68,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor] | None = None,
+        params: ParamsLike | None = None,
         lr: float | None = None,
         *,
         rho: float = 0.99,

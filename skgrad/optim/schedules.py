@@ -1,4 +1,4 @@
-"""Learning-rate schedules: constant, step, cosine, one-cycle, plateau."""
+"""Learning-rate schedules: constant, falling, cyclic, reacting to the fit."""
 
 from typing import Any
 
@@ -8,7 +8,15 @@ from skgrad.core.params import check_interval
 from skgrad.optim.checks import check_integer
 from skgrad.optim.schedule import Factors, Schedule, State, register_schedule
 
-__all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Step"]
+__all__ = [
+    "Constant",
+    "Cosine",
+    "CosineWarmRestarts",
+    "Exponential",
+    "OneCycle",
+    "Plateau",
+    "Step",
+]
 
 
 @register_schedule("constant")
@@ -73,6 +81,44 @@ class Step(Schedule):
         return float(self.gamma ** (epoch // self.step_size))
 
 
+@register_schedule("exponential")
+class Exponential(Schedule):
+    r"""Multiply the rate by `gamma` after every epoch.
+
+    .. math:: \gamma^{\text{epoch}}
+
+    Parameters
+    ----------
+    gamma : float in (0, 1], default=0.95
+        The factor γ.
+
+    Examples
+    --------
+    >>> from skgrad.optim import Exponential
+    >>> schedule = Exponential(gamma=0.5)
+    >>> [float(schedule.factors(epoch, 1, 4)[0]) for epoch in range(4)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
+
+    def __init__(self, gamma: float = 0.95) -> None:
+        self.gamma = gamma
+
+    def validate(self) -> None:
+        """Check the parameters.
+
+        Raises
+        ------
+        ParameterError
+            If `gamma` is not in (0, 1].
+        """
+        check_interval("Exponential", "gamma", self.gamma, 0, 1, "right")
+
+    def _factors(
+        self, epoch: int, n_steps: int, max_epochs: int, state: State
+    ) -> float | Factors:
+        return float(self.gamma**epoch)
+
+
 @register_schedule("cosine")
 class Cosine(Schedule):
     r"""Lower the rate along half a cosine, once per epoch [1]_.
@@ -85,9 +131,14 @@ class Cosine(Schedule):
     final : float in [0, 1], default=0.0
         The factor f at the end, reached after the last epoch.
 
+    See Also
+    --------
+    CosineWarmRestarts : Several half periods.
+
     Notes
     -----
-    One half period without restarts.
+    One half period without restarts. PyTorch's ``CosineAnnealingLR`` rises again when
+    the epochs go on; this one stays at the end.
 
     References
     ----------
@@ -119,6 +170,73 @@ class Cosine(Schedule):
     ) -> float | Factors:
         done = min(epoch, max_epochs) / max_epochs
         factor: float = _anneal(1.0, self.final, done)
+        return factor
+
+
+@register_schedule("cosine_warm_restarts")
+class CosineWarmRestarts(Schedule):
+    r"""Lower the rate along half cosines, each begun at the full rate [1]_.
+
+    .. math:: f + \tfrac12 (1 - f) \left(1 + \cos \frac{\pi\, t}{T}\right)
+
+    with t epochs since the last restart and T epochs from that to the next.
+
+    Parameters
+    ----------
+    period : int >= 1, default=10
+        Epochs of the first half cosine.
+    growth : int >= 1, default=2
+        How many times longer each is than the one before.
+    final : float in [0, 1], default=0.0
+        The factor f at the end of each.
+
+    See Also
+    --------
+    Cosine : One half cosine over all epochs.
+
+    Notes
+    -----
+    PyTorch's ``CosineAnnealingWarmRestarts``, stepped once per epoch.
+
+    References
+    ----------
+    .. [1] Loshchilov, I. and Hutter, F. (2017). SGDR: stochastic gradient descent
+       with warm restarts. ICLR, equation 5.
+
+    Examples
+    --------
+    >>> from skgrad.optim import CosineWarmRestarts
+    >>> schedule = CosineWarmRestarts(period=2)
+    >>> [round(float(schedule.factors(e, 1, 8)[0]), 3) for e in range(8)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0, 0.962]
+    """
+
+    def __init__(self, period: int = 10, growth: int = 2, final: float = 0.0) -> None:
+        self.period = period
+        self.growth = growth
+        self.final = final
+
+    def validate(self) -> None:
+        """Check the parameters.
+
+        Raises
+        ------
+        ParameterError
+            If one is outside its domain.
+        """
+        check_integer("CosineWarmRestarts", "period", self.period, 1)
+        check_integer("CosineWarmRestarts", "growth", self.growth, 1)
+        check_interval("CosineWarmRestarts", "final", self.final, 0, 1, "both")
+
+    def _factors(
+        self, epoch: int, n_steps: int, max_epochs: int, state: State
+    ) -> float | Factors:
+        since, period = epoch, self.period
+        if self.growth == 1:
+            since %= period
+        while since >= period:
+            since, period = since - period, period * self.growth
+        factor: float = _anneal(1.0, self.final, since / period)
         return factor
 
 
@@ -217,8 +335,8 @@ class Plateau(Schedule):
     Notes
     -----
     PyTorch's ``ReduceLROnPlateau`` in mode ``"min"`` with a relative threshold and no
-    cooldown; unlike there, a negative best value has to be undercut as well. A NaN
-    is never an improvement.
+    cooldown; unlike there, a negative best value has to be undercut as well, and the
+    rate changes by however little. A NaN is never an improvement.
 
     Examples
     --------

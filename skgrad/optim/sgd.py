@@ -1,11 +1,10 @@
 """Stochastic gradient descent, with momentum."""
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from skgrad.core.params import Closed
 from skgrad.exceptions import ParameterError
-from skgrad.optim.base import Optimizer
+from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (
     Link,
     accumulate_momentum,
@@ -14,7 +13,6 @@ from skgrad.optim.links import (
     scale_by_learning_rate,
 )
 from skgrad.optim.registry import register_optimizer
-from skgrad.tensor import Tensor
 
 __all__ = ["SGD"]
 
@@ -29,8 +27,9 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Tensor, default=None
-        Tensors to update in :meth:`step`; ``None`` makes a pure description.
+    params : iterable of Tensor or of dict, default=None
+        Tensors to update in :meth:`step`, or groups of them; ``None`` makes a pure
+        description.
     lr : float, default=None
         Learning rate η of :meth:`step`; ``None`` means 0.01. Only with `params`.
     momentum : float in [0, 1), default=0.0
@@ -77,7 +76,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor] | None = None,
+        params: ParamsLike | None = None,
         lr: float | None = None,
         *,
         momentum: float = 0.0,

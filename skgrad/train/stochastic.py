@@ -144,6 +144,7 @@ class Fit:
     ----------
     state : TrainState
         Where it ended: the best epoch after early stopping or an interruption.
+        Another fit may go on from it.
     reason : StopReason
         Why it ended.
     epochs : list of Epoch
@@ -154,6 +155,9 @@ class Fit:
         How many programs were traced.
     executor : str
         What ran the steps.
+    average : array of shape (n_parameters,) or None
+        What the optimizer made of the parameters passed through, see
+        :class:`~skgrad.optim.Averaged`; None if it was not asked.
 
     Examples
     --------
@@ -170,6 +174,12 @@ class Fit:
     best_epoch: int | None = None
     n_traces: int = 0
     executor: str = "reference"
+    average: Array | None = None
+
+    @property
+    def params(self) -> Array:
+        """Parameters of the fitted model: the average, or those of the state."""
+        return self.state.params if self.average is None else self.average
 
 
 # A mean over all rows that has grown by this factor diverges. Less may be the noise of
@@ -187,6 +197,7 @@ class Steps:
         self, objective: Objective, optimizer: Optimizer, hyper: Tree, n_runs: float = 0
     ) -> None:
         self.objective = objective
+        self.optimizer = optimizer
         step = partial(objective.step, optimizer)
         self.traced = Traced(step, fallback=True, n_runs=n_runs)
         self.hyper = hyper
@@ -229,6 +240,11 @@ class Steps:
         params, changed = tree_unflatten(treedef, carry)
         step = state.step + first
         return replace(state, params=params, state=changed, step=step), named
+
+    def fitted(self, state: TrainState) -> Array:
+        """Return the parameters of the model that is fitted so far."""
+        fitted: Array = self.optimizer.fitted(state.params, state.state["optimizer"])
+        return fitted
 
     def _program(self, carry: list[Array], treedef: TreeDef, group: Group) -> Any:
         if group.signature not in self._programs:
@@ -446,13 +462,15 @@ def fit_stochastic(
     if fresh and not keep_best:
         run.check_growth()
     best = run.best if keep_best and run.best is not None else None
+    state = run.state if best is None else best
     return Fit(
-        run.state if best is None else best,
+        state,
         reason,
         run.epochs,
         None if best is None else best.epoch,
         steps.traced.n_traces,
         steps.executor,
+        steps.fitted(state),
     )
 
 
@@ -545,7 +563,7 @@ class _Run:
             what = f"is not finite after epoch {number + 1}{''.join(was)}"
             raise _diverged(what, s.learning_rate)
         state = replace(state, epoch=number + 1)
-        value = None if self.score is None else self.score(state)
+        value = None if self.score is None else self._scored(state)
         watched = -value if s.early_stopping and value is not None else objective
         state = replace(state, schedule=self.schedule.advance(state.schedule, watched))
         if self.patience.update(watched):
@@ -554,6 +572,11 @@ class _Run:
         epoch = Epoch(number + 1, objective, value, float(rates[-1]))
         self.epochs.append(epoch)
         return epoch
+
+    def _scored(self, state: TrainState) -> float:
+        """Return the score of the model that is fitted so far."""
+        assert self.score is not None
+        return self.score(replace(state, params=self.steps.fitted(state)))
 
 
 def _diverged(what: str, rate: float) -> DivergenceError:

@@ -15,7 +15,16 @@ import skgrad
 from skgrad.core import tree_flatten, tree_leaves, tree_map
 from skgrad.exceptions import ParameterError
 from skgrad.executor import Traced
-from skgrad.optim import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from skgrad.optim import (
+    OPTIMIZERS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    NAdam,
+    RMSprop,
+)
 
 ROWS = {
     "sgd": (SGD, {}),
@@ -35,12 +44,60 @@ ROWS = {
     "adam-no-memory": (Adam, {"b1": 0.0, "b2": 0.0}),
     "adamw": (AdamW, {}),
     "adamw-all": (AdamW, {"b1": 0.8, "b2": 0.99, "eps": 1e-4, "weight_decay": 0.2}),
+    "adagrad": (Adagrad, {}),
+    "adagrad-all": (
+        Adagrad,
+        {
+            "lr_decay": 0.01,
+            "initial_accumulator_value": 0.5,
+            "eps": 0.1,
+            "weight_decay": 0.1,
+        },
+    ),
+    "nadam": (NAdam, {}),
+    "nadam-all": (
+        NAdam,
+        {
+            "b1": 0.8,
+            "b2": 0.9,
+            "eps": 0.1,
+            "momentum_decay": 0.1,
+            "weight_decay": 0.1,
+        },
+    ),
+    "nadam-no-decay": (
+        NAdam,
+        {"b1": 0.7, "b2": 0.99, "eps": 0.1, "momentum_decay": 0.0},
+    ),
+    "lion": (Lion, {}),
+    "lion-all": (Lion, {"b1": 0.5, "b2": 0.8, "weight_decay": 0.1}),
 }
 CASES = pytest.mark.parametrize(("cls", "params"), ROWS.values(), ids=ROWS)
 CLASSES = [cls for cls in OPTIMIZERS.values() if cls.stochastic]
 EACH = pytest.mark.parametrize("cls", CLASSES)
 
+
+class TextbookLion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al. (2023), line by line; PyTorch has none."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                c = b1 * m + (1 - b1) * p.grad
+                p.sub_(group["lr"] * (torch.sign(c) + group["decay"] * p))
+                m.copy_(b2 * m + (1 - b2) * p.grad)
+
+
 TORCH = {
+    Adagrad: torch.optim.Adagrad,
+    Lion: TextbookLion,
+    NAdam: torch.optim.NAdam,
     SGD: torch.optim.SGD,
     RMSprop: torch.optim.RMSprop,
     Adam: torch.optim.Adam,
@@ -97,7 +154,7 @@ def test_parabola(cls, params):
     # Weight decay moves the minimum, so the row's is left out.
     optimizer = cls(**{**params, "weight_decay": 0.0})
     w = skgrad.tensor([5.0, -3.0, 0.5])
-    for rate in (0.05, 0.005, 0.0005):
+    for rate in {Adagrad: (2.0, 2.0, 2.0)}.get(cls, (0.05, 0.005, 0.0005)):
         w = minimise(optimizer, parabola, w, rate, 300)
     np.testing.assert_allclose(w.numpy(), 1.0, atol=2e-3)
 
@@ -108,7 +165,8 @@ def test_rosenbrock(cls):
     if cls is SGD:
         optimizer.set_params(momentum=0.9)
     w = skgrad.tensor([-1.2, 1.0])
-    for rate in {SGD: [1e-3]}.get(cls, [3e-2, 3e-3]):
+    rates = {SGD: [1e-3], Adagrad: [0.5, 0.5], Lion: [1e-2, 1e-3, 1e-4]}
+    for rate in rates.get(cls, [3e-2, 3e-3]):
         w = minimise(optimizer, rosenbrock, w, rate, 1000)
     assert rosenbrock(w).item() < 1e-2  # 24.2 at the start
 
@@ -116,7 +174,16 @@ def test_rosenbrock(cls):
 # ------------------------------------------------------------------- trajectories
 
 
+@pytest.fixture
+def torch_in_float64():
+    """Make PyTorch keep scalars of a state (NAdam's product of momenta) in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @CASES
+@pytest.mark.usefixtures("torch_in_float64")
 @pytest.mark.parametrize("learning_rate", [0.003, 0.05])
 def test_a_hundred_steps_equal_torch(rng, cls, params, learning_rate):
     start = [rng.normal(size=(3, 2)), rng.normal(size=4)]

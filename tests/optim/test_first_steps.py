@@ -10,14 +10,34 @@ import numpy as np
 import pytest
 
 import skgrad
-from skgrad.optim import SGD, Adam, AdamW, RMSprop
+from skgrad.optim import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 
 RATE = 0.1
 
 # Adam, b1 = 0.5 and b2 = 0.75. First step: mu = 2, nu = 4, corrected 4 and 16, ratio 1.
 # Second: mu = 1 - 1 = 0, nu = 3 + 1 = 4: no step.
 # RMSprop, rho = 0.75: nu = 4, step 4 / 2; nu = 3 + 1 = 4, step -2 / 2.
+# Adagrad: total = 16, step 4 / 4; total = 20, step -2 / sqrt 20; from 9: 25 and 29.
+# Lion, b1 = 0.5 and b2 = 0.75: c = 2, mu = 1; c = 0.5 - 1 < 0. With b1 = 0.9, c of the
+# second step is 0.9 - 0.2 > 0.
+# NAdam without decay: every momentum is b1 / 2 = 0.25. First step: mu = 2, corrected
+# nu = 16, 0.25 / (1 - 0.25²) * 2 + 0.75 / (1 - 0.25) * 4 = 68 / 15. Second: mu = 0,
+# nu / (1 - 0.75²) = 4 / 0.4375, 0.75 / (1 - 0.25²) * -2 = -1.6.
 ROWS = [
+    (Adagrad(eps=0.0), [1 - 0.1, 0.9 + 0.2 / math.sqrt(20)]),
+    (Adagrad(eps=1.0), [1 - 0.08, 0.92 + 0.2 / (math.sqrt(20) + 1)]),
+    (
+        Adagrad(eps=0.0, initial_accumulator_value=9.0),
+        [1 - 0.08, 0.92 + 0.2 / math.sqrt(29)],
+    ),
+    (Adagrad(eps=0.0, lr_decay=1.0), [1 - 0.1, 0.9 + 0.1 / math.sqrt(20)]),
+    (Lion(b1=0.5, b2=0.75), [1 - 0.1, 0.9 + 0.1]),
+    (Lion(b1=0.9, b2=0.75), [1 - 0.1, 0.9 - 0.1]),
+    (Lion(b1=0.5, b2=0.75, weight_decay=2.0), [1 - 0.3, 0.7 - 0.1 * (-1 + 1.4)]),
+    (
+        NAdam(b1=0.5, b2=0.75, eps=0.0, momentum_decay=0.0),
+        [1 - 0.1 * 17 / 15, 1 - 0.1 * 17 / 15 + 0.16 / math.sqrt(4 / 0.4375)],
+    ),
     (SGD(), [1 - 0.4, 0.6 + 0.2]),
     (SGD(momentum=0.5), [1 - 0.4, 0.6 - 0.1 * (2 - 2)]),
     (SGD(momentum=0.5, nesterov=True), [1 - 0.1 * 6, 0.4 - 0.1 * (-2 + 0)]),

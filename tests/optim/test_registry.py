@@ -26,7 +26,7 @@ def test_name_class_and_object(name):
 @pytest.mark.parametrize("spec", ["adm", "ADAM", 3, None, dict])
 def test_unknown_optimizers(spec):
     with pytest.raises(
-        ParameterError, match=r"Unknown optimizer .* Known are \['adam'"
+        ParameterError, match=r"Unknown optimizer .* Known are \['adagrad'"
     ):
         get_optimizer(spec)
 

@@ -12,9 +12,12 @@ from skgrad.optim import (
     SCHEDULES,
     Constant,
     Cosine,
+    CosineWarmRestarts,
+    Exponential,
     OneCycle,
     Plateau,
     Step,
+    Warmup,
     get_schedule,
     register_schedule,
 )
@@ -63,7 +66,7 @@ def test_cosine(final, max_epochs):
         lambda o: lr_scheduler.CosineAnnealingLR(o, max_epochs, final), max_epochs
     )
     found = epoch_rates(Cosine(final), max_epochs)
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_one_cycle(params, n_steps, max_epochs):
     )
     schedule = OneCycle(**params)
     found = [schedule.factors(e, n_steps, max_epochs) for e in range(max_epochs)]
-    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-10)
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("factor", "patience"), [(0.5, 5), (0.1, 0), (0.3, 2)])
@@ -101,7 +104,79 @@ def test_plateau(rng, factor, patience, min_factor):
     )
     found = epoch_rates(Plateau(factor, patience, min_factor), 60, values)
     assert len(np.unique(found)) > 2
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_exponential():
+    expected = torch_rates(lambda o: lr_scheduler.ExponentialLR(o, 0.83), 40)
+    found = epoch_rates(Exponential(0.83), 40)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("period", "growth"), [(1, 1), (7, 1), (3, 2), (1, 3)])
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_warm_restarts(period, growth, final):
+    def make(o):
+        return lr_scheduler.CosineAnnealingWarmRestarts(o, period, growth, final)
+
+    found = epoch_rates(CosineWarmRestarts(period, growth, final), 60)
+    np.testing.assert_allclose(found, torch_rates(make, 60), rtol=1e-12, atol=1e-15)
+
+
+def every_step(schedule, n_steps, max_epochs):
+    factors = [schedule.factors(e, n_steps, max_epochs) for e in range(max_epochs)]
+    return np.concatenate(factors)
+
+
+@pytest.mark.parametrize(("n_epochs", "start"), [(3, 0.1), (5, 1 / 3), (1, 1.0)])
+def test_warmup_of_a_constant_rate(n_epochs, start):
+    expected = torch_rates(
+        lambda o: lr_scheduler.LinearLR(o, start, 1, n_epochs * 4), 40
+    )
+    found = every_step(Warmup(None, n_epochs, start), 4, 10)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_warmup_of_a_schedule_that_counts_steps():
+    def make(o):
+        rising = lr_scheduler.LinearLR(o, 0.2, 1, 6)
+        cycle = lr_scheduler.OneCycleLR(o, 1.0, 21, cycle_momentum=False)
+        return lr_scheduler.SequentialLR(o, [rising, cycle], [6])
+
+    # OneCycleLR overwrites the initial rate, so the part before it is LinearLR's own.
+    rising = torch_rates(lambda o: lr_scheduler.LinearLR(o, 0.2, 1, 6), 27)[:6]
+    found = every_step(Warmup("one_cycle", 2, 0.2), 3, 9)
+    np.testing.assert_allclose(found[:6], rising, rtol=1e-12)
+    np.testing.assert_allclose(found[6:], torch_rates(make, 27)[6:], rtol=1e-12)
+
+
+def test_warmup_of_a_schedule_that_counts_epochs():
+    cosine = torch_rates(lambda o: lr_scheduler.CosineAnnealingLR(o, 8, 0.1), 8)
+    found = every_step(Warmup(Cosine(0.1), 2), 3, 10)
+    np.testing.assert_allclose(found[6:], np.repeat(cosine, 3), rtol=1e-12)
+
+
+def test_warmup_passes_on_what_a_plateau_watches():
+    schedule, plateau = Warmup(Plateau(patience=1), n_epochs=1), Plateau(patience=1)
+    state, expected = schedule.init(), plateau.init()
+    for value in (3.0, 3.0, 3.0):
+        state, expected = (
+            s.advance(t, value) for s, t in ((schedule, state), (plateau, expected))
+        )
+    assert state == expected
+    assert schedule.factors(1, 2, 10, state).tolist() == [0.5, 0.5]
+
+
+def test_warmup_of_no_epochs_is_the_schedule():
+    for epoch in range(5):
+        np.testing.assert_array_equal(
+            Warmup("cosine", 0).factors(epoch, 2, 4), Cosine().factors(epoch, 2, 4)
+        )
+
+
+def test_parameters_of_the_schedule_after_the_warmup_can_be_set():
+    schedule = Warmup(Step()).set_params(schedule__gamma=0.5, n_epochs=2)
+    assert schedule == Warmup(Step(gamma=0.5), n_epochs=2)
 
 
 # ---------------------------------------------------------------------- own rules
@@ -159,7 +234,7 @@ def test_factors_are_one_float64_per_step(cls, n_steps, max_epochs):
         factors[:] = 0  # a copy of the caller's own
 
 
-@pytest.mark.parametrize("cls", [Constant, Cosine, OneCycle, Plateau])
+@pytest.mark.parametrize("cls", [Constant, Cosine, OneCycle, Plateau, Warmup])
 def test_past_the_plan_the_schedule_stays_at_its_end(cls):
     schedule = cls()
     first, second = (schedule.factors(e, 2, 5)[-1] for e in (5, 9))
@@ -199,6 +274,12 @@ def test_unknown_schedules(spec):
         Step(gamma=0.0),
         Step(gamma=1.5),
         Cosine(final=-0.1),
+        Exponential(gamma=0.0),
+        CosineWarmRestarts(period=0),
+        CosineWarmRestarts(growth=1.5),
+        CosineWarmRestarts(final=2.0),
+        Warmup(n_epochs=-1),
+        Warmup(start=1.5),
         OneCycle(pct_start=1.0),
         OneCycle(div_factor=0.5),
         OneCycle(final_div_factor=np.nan),
@@ -214,6 +295,12 @@ def test_domains_are_checked_on_use(schedule):
         get_schedule(schedule)
     with pytest.raises(ParameterError):
         schedule.factors(0, 1, 1)
+
+
+def test_the_schedule_after_a_warmup_is_checked():
+    for inner in (Step(gamma=2.0), "stepp"):
+        with pytest.raises(ParameterError, match=r"parameter of Step|schedule 'stepp'"):
+            get_schedule(Warmup(inner))
 
 
 def test_names_are_taken_once():

@@ -23,7 +23,15 @@ from skgrad.core import tree_leaves, tree_map
 from skgrad.core.random import STREAMS
 from skgrad.executor import EagerProgram, Rows, Table, Traced
 from skgrad.losses import FunctionLoss, LogLoss, SquaredError
-from skgrad.optim import LBFGS, OPTIMIZERS, Adam, Constant, Newton
+from skgrad.optim import (
+    LBFGS,
+    OPTIMIZERS,
+    Accumulated,
+    Adam,
+    Averaged,
+    Constant,
+    Newton,
+)
 from skgrad.train import (
     Data,
     Objective,
@@ -147,6 +155,13 @@ OPTIONS = {"sgd": {"momentum": 0.9, "nesterov": True}}
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_optimizers(name):
     optimizer = STOCHASTIC[name](weight_decay=0.013, **OPTIONS.get(name, {}))
+    assert_parity(Problem(*make_problem(), optimizer))
+
+
+@pytest.mark.parametrize(
+    "optimizer", [Averaged(Adam(), decay=0.9), Accumulated(Adam(), n_steps=3)], ids=repr
+)
+def test_optimizers_around_others(optimizer):
     assert_parity(Problem(*make_problem(), optimizer))
 
 

@@ -9,7 +9,15 @@ from train.problems import make_problem
 from skgrad.core import tree_leaves
 from skgrad.exceptions import DivergenceError
 from skgrad.losses import FunctionLoss
-from skgrad.optim import SGD, Adam, Cosine, Plateau, get_schedule
+from skgrad.optim import (
+    SGD,
+    Accumulated,
+    Adam,
+    Averaged,
+    Cosine,
+    Plateau,
+    get_schedule,
+)
 from skgrad.train import Settings, StopReason, fit_stochastic, initial_state
 
 SETTINGS = Settings(learning_rate=0.05, batch_size=5, max_iter=4, tol=None)
@@ -78,7 +86,16 @@ def test_equal_seeds_give_equal_bits_and_others_do_not():
     assert not np.array_equal(fits[0].state.params, fits[2].state.params)
 
 
-@pytest.mark.parametrize("optimizer", [Adam(), SGD(momentum=0.9)], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Adam(),
+        SGD(momentum=0.9),
+        Averaged(Adam(), decay=0.9),
+        Accumulated(Adam(), n_steps=3),
+    ],
+    ids=str,
+)
 def test_two_runs_of_k_epochs_equal_one_of_2k(optimizer):
     problem = make_problem(dropout=0.3, alpha=0.01)
     whole = run(problem, replace(SETTINGS, max_iter=6), optimizer)
@@ -232,3 +249,47 @@ def test_sizes_of_batches_weigh_rows_equally_in_one_batch():
     one = run((objective, weighted, frame), settings)
     other = run((objective, repeated, frame), settings)
     np.testing.assert_allclose(one.state.params, other.state.params, rtol=1e-9)
+
+
+# ------------------------------------------------------- optimizers around another one
+
+
+def test_the_average_is_scored_and_fitted_and_the_steps_go_on_from_the_weights():
+    problem, settings = make_problem(), replace(SETTINGS, batch_size=23, max_iter=6)
+    weights, scored = [], []
+    plain = run(problem, settings, score=lambda s: weights.append(s.params) or 0.0)
+    optimizer = Averaged(Adam(), decay=0.5)
+    fit = run(
+        problem, settings, optimizer, score=lambda s: scored.append(s.params) or 0
+    )
+    np.testing.assert_array_equal(fit.state.params, plain.state.params)
+    np.testing.assert_array_equal(plain.params, plain.state.params)
+    for n in range(1, 7):  # one step per epoch
+        share = 0.5 ** np.arange(n)[::-1]
+        expected = share @ np.array(weights[:n]) / share.sum()
+        np.testing.assert_allclose(scored[n - 1], expected, rtol=1e-12)
+    np.testing.assert_array_equal(fit.params, scored[-1])
+
+
+def test_early_stopping_gives_back_the_average_of_the_best_epoch():
+    states, scores = [], [1.0, 3.0, 2.0, 2.0, 2.0]
+
+    def score(state):
+        states.append(state)
+        return scores[len(states) - 1]
+
+    settings = replace(SETTINGS, tol=0.0, n_iter_no_change=2, early_stopping=True)
+    settings = replace(settings, max_iter=100)
+    fit = run(make_problem(), settings, Averaged(Adam()), score=score)
+    assert fit.best_epoch == 2
+    np.testing.assert_array_equal(fit.params, states[1].params)
+    assert not np.array_equal(fit.params, fit.state.params)
+
+
+def test_accumulated_batches_are_one_large_batch():
+    objective, data, frame = make_problem(n=24)
+    settings = replace(SETTINGS, shuffle=False, max_iter=3)
+    large = run((objective, data, frame), replace(settings, batch_size=12))
+    small = replace(settings, batch_size=4)
+    fit = run((objective, data, frame), small, Accumulated(Adam(), n_steps=3))
+    np.testing.assert_allclose(fit.params, large.params, rtol=1e-10)
