@@ -12,7 +12,6 @@ from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
 from skgrad.estimators.scaling import weighted_mean, weighted_mean_and_scale
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
-from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss, SquaredError
 from skgrad.optim import LBFGS, Newton, get_optimizer
 from skgrad.train import Frame
@@ -77,13 +76,7 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
     def _make_optimizer(self, loss: Loss, module: nn.Module):
         if not isinstance(self.optimizer, str) or self.optimizer != "auto":
-            optimizer = get_optimizer(self.optimizer)
-            if isinstance(optimizer, Newton) and self.alpha and self.l1_ratio:
-                raise ParameterError(
-                    "optimizer='newton' cannot minimise an L1 penalty (alpha="
-                    f"{self.alpha}, l1_ratio={self.l1_ratio}). Use 'auto' or 'lbfgs'."
-                )
-            return optimizer
+            return get_optimizer(self.optimizer)
         return Newton() if self._newton_pays(loss, module) else LBFGS()
 
     def _newton_pays(self, loss: Loss, module: Any) -> bool:

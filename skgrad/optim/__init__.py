@@ -12,11 +12,15 @@ from skgrad.optim.adam import Adam, AdamW
 from skgrad.optim.averaged import Averaged
 from skgrad.optim.base import Optimizer
 from skgrad.optim.clipping import clip_by_norm, clip_grad_norm_
+from skgrad.optim.fista import FISTA
 from skgrad.optim.full_batch import FullBatchOptimizer, MinimizeStatus
 from skgrad.optim.lbfgs import LBFGS
 from skgrad.optim.lion import Lion
 from skgrad.optim.nadam import NAdam
 from skgrad.optim.newton import Newton
+from skgrad.optim.newton_cg import NewtonCG
+from skgrad.optim.nonlinear_cg import NonlinearCG
+from skgrad.optim.penalties import L1, GroupL1, Penalty
 from skgrad.optim.registry import OPTIMIZERS, get_optimizer, register_optimizer
 from skgrad.optim.rmsprop import RMSprop
 from skgrad.optim.schedule import (
@@ -38,6 +42,8 @@ from skgrad.optim.sgd import SGD
 from skgrad.optim.warmup import Warmup
 
 __all__ = [
+    "FISTA",
+    "L1",
     "LBFGS",
     "OPTIMIZERS",
     "SCHEDULES",
@@ -52,12 +58,16 @@ __all__ = [
     "CosineWarmRestarts",
     "Exponential",
     "FullBatchOptimizer",
+    "GroupL1",
     "Lion",
     "MinimizeStatus",
     "NAdam",
     "Newton",
+    "NewtonCG",
+    "NonlinearCG",
     "OneCycle",
     "Optimizer",
+    "Penalty",
     "Plateau",
     "RMSprop",
     "Schedule",

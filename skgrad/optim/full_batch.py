@@ -99,13 +99,16 @@ MESSAGES = {
 class FullBatchOptimizer(ParamsMixin, ABC):
     """Minimise a smooth function of a flat float64 vector.
 
-    The common interface of `LBFGS` and `Newton`; their ``max_iter`` and ``tol`` are
-    checked when ``minimize`` is called.
+    The common interface of `LBFGS`, `Newton` and others; their ``max_iter`` and
+    ``tol`` are checked when ``minimize`` is called.
 
     Attributes
     ----------
     stochastic : bool
         Class attribute, False: an iteration uses all rows.
+    takes : frozenset of str
+        Class attribute: which of ``"bounds"`` and ``"penalty"`` (see
+        :meth:`FISTA.minimize`) its ``minimize`` knows what to do with.
     max_iter : int
         Largest number of iterations.
     tol : float
@@ -120,6 +123,7 @@ class FullBatchOptimizer(ParamsMixin, ABC):
     """
 
     stochastic: ClassVar[bool] = False
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     max_iter: int
     tol: float
@@ -138,9 +142,10 @@ class FullBatchOptimizer(ParamsMixin, ABC):
         ----------
         fun : callable
             ``fun(x) -> (value, gradient)`` with ``x`` and the gradient float64 of
-            shape (n_parameters,) and the value a float; second-order optimizers
-            also call ``fun(x, hessian=True) -> (value, gradient, hessian)``, the
-            Hessian of shape (n_parameters, n_parameters).
+            shape (n_parameters,) and the value a float. `Newton` also calls
+            ``fun(x, hessian=True) -> (value, gradient, hessian)``, the Hessian of
+            shape (n_parameters, n_parameters); `NewtonCG` calls
+            ``fun(x, vector=v) -> hessian @ v``.
         x0 : array-like of shape (n_parameters,)
             Starting point; not modified.
         callback : callable, default=None
@@ -155,7 +160,8 @@ class FullBatchOptimizer(ParamsMixin, ABC):
         -------
         scipy.optimize.OptimizeResult
             With ``x, fun, jac, nit, nfev, nhev, status`` (a `MinimizeStatus`),
-            ``success`` and ``message``. ``nfev`` counts evaluations of the value.
+            ``success`` and ``message``. ``nfev`` counts evaluations of the value,
+            ``nhev`` Hessians or products with one.
 
         Raises
         ------

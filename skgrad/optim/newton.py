@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 import scipy
 
-from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.exceptions import ShapeError
+from skgrad.optim.bounds import refuse_bounds
 from skgrad.optim.curvature import BlockDiagonal, prepared
 from skgrad.optim.full_batch import (
     BoundsLike,
@@ -181,10 +182,7 @@ class Newton(FullBatchOptimizer):
             If `x0`, the gradient or the Hessian has the wrong shape.
         """
         self.validate()
-        if bounds is not None:
-            raise ParameterError(
-                "Newton takes no bounds. Use LBFGS (optimizer='lbfgs'), which does."
-            )
+        refuse_bounds("Newton", bounds)
         run = _Run(Objective(fun), start(x0), callback, hessian, quadratic)
         status = run.descend(self.max_iter, self.tol)
         if status.success:

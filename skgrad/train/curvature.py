@@ -1,4 +1,4 @@
-"""The Hessian of a linear model: Zᵀ D Z from the loss's second derivatives."""
+"""Second derivatives: the Hessian of a linear model, and products with any Hessian."""
 
 from __future__ import annotations
 
@@ -11,10 +11,41 @@ from skgrad.losses import SquaredError
 from skgrad.nn import Linear
 from skgrad.optim.curvature import BlockDiagonal
 from skgrad.train.objective import Objective
-from skgrad.transforms import grad, vjp
+from skgrad.transforms import grad, hvp, vjp
 from skgrad.typing import Array, Shape, Tree
 
-__all__ = ["Curvature"]
+__all__ = ["Curvature", "product_sums"]
+
+
+def product_sums(
+    objective: Objective,
+    theta: Any,
+    vector: Any,
+    buffers: Tree,
+    hyper: Tree,
+    batch: Any,
+) -> Any:
+    """Return the Hessian of Σ wᵢ lossᵢ of some rows times a vector, of any model.
+
+    Parameters
+    ----------
+    objective : Objective
+        The model and its loss.
+    theta, vector : tensor of shape (n_parameters,)
+        Where, and what is multiplied.
+    buffers, hyper, batch : tree
+        As those of :meth:`Objective.sums`.
+
+    Returns
+    -------
+    tensor of shape (n_parameters,)
+        In float64.
+    """
+
+    def loss(flat: Any) -> Any:
+        return objective.sums(flat, buffers, hyper, batch)["loss"]
+
+    return ops.astype(hvp(loss, [theta], [vector]), "float64")
 
 
 class Curvature:

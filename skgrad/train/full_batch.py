@@ -1,8 +1,7 @@
-"""Training on all rows at once: Newton and L-BFGS on sums over row blocks."""
+"""Training on all rows at once: optimizers on sums over row blocks."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,17 +9,20 @@ import numpy as np
 import scipy
 
 from skgrad.backend.cpu.threads import blas_threads
-from skgrad.core.random import RandomScope, entered
-from skgrad.core.tree import tree_leaves, tree_map
 from skgrad.exceptions import DivergenceError, ParameterError
-from skgrad.executor import Traced
-from skgrad.losses import KinkedLoss, Loss, SquaredError
-from skgrad.nn import Dropout
-from skgrad.optim import LBFGS, MinimizeStatus, Newton
+from skgrad.losses import KinkedLoss, Loss
+from skgrad.optim import (
+    L1,
+    OPTIMIZERS,
+    FullBatchOptimizer,
+    MinimizeStatus,
+    Newton,
+)
 from skgrad.tensor import Tensor
 from skgrad.train.curvature import Curvature
 from skgrad.train.data import Data
-from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.train.evaluation import Evaluation
+from skgrad.train.objective import Frame, Objective
 from skgrad.train.stochastic import Epoch, Fit, TrainState
 from skgrad.train.stopping import StopReason
 from skgrad.typing import Array
@@ -71,114 +73,9 @@ class Smoothed(Loss):
         return self.loss.optimal_constant(y, sample_weight)
 
 
-# What is summed over the rows, in the order of the programs' results.
-GRADIENT_SUMS = ("gradient", "loss", "weight")
-HESSIAN_SUMS = ("gradient", "hessian", "loss", "weight")
-
-
-class Evaluation:
-    """The objective of all rows, its gradient and Hessian, from sums over blocks."""
-
-    def __init__(
-        self, objective: Objective, data: Data, frame: Frame, max_iter: int = 1
-    ) -> None:
-        self.objective = objective
-        self.data = data
-        self.curvature = Curvature(objective)
-        self.hyper = objective.hyper(frame)
-        self.buffers = objective.buffers()
-        self.weight = float(np.sum(data.w, dtype=np.float64))
-        self.quadratic = type(objective.loss) is SquaredError
-        # Few fits take more evaluations than this, whatever they are allowed.
-        n_runs = data.n_blocks * min(max_iter, 10)
-        self.gradient = Traced(
-            objective.sums_and_gradient, fallback=True, n_runs=n_runs
-        )
-        self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
-        self._programs: dict[bool, Any] = {}
-        self._last: tuple[Any, tuple[Any, ...]] = (None, ())
-
-    def on(self, data: Data) -> Evaluation:
-        """Return the same objective of other rows, in blocks of the same size."""
-        other = copy.copy(self)
-        other.data = data
-        other.weight = float(np.sum(data.w, dtype=np.float64))
-        other._last = (None, ())
-        return other
-
-    @property
-    def executor(self) -> str:
-        """What ran the evaluations."""
-        names = [p.executor for p in self._programs.values()]
-        return names[0] if names else "reference"
-
-    def __call__(self, theta: Array, hessian: bool = False) -> tuple[Any, ...]:
-        """Return value and gradient, and the Hessian if asked.
-
-        The last point is remembered: Newton's method starts where the scale of the
-        gradient was measured.
-        """
-        key = (theta.tobytes(), tree_map(float, self.hyper["loss"]))
-        if (
-            self._last is None
-            or self._last[0] != key
-            or len(self._last[1]) < 2 + hessian
-        ):
-            self._last = (key, self._finished(theta, self._sums(theta, hessian)))
-        return self._last[1][: 2 + hessian]
-
-    def _sums(self, theta: Array, hessian: bool) -> dict[str, Any]:
-        """Return the sums over all rows, block by block."""
-        flat = theta.astype(self.objective.dtype)
-        fixed = tree_leaves((flat, self.buffers, self.hyper))
-        names = HESSIAN_SUMS if hessian else GRADIENT_SUMS
-        with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
-            program = self._program(flat, hessian)
-            blocks = (tree_leaves(batch_of(block)) for block in self.data.blocks())
-            sums = program.sums(fixed, blocks)
-        if s.n_draws:  # drawn while tracing
-            raise _random(self.objective)
-        return dict(zip(names, sums, strict=True))
-
-    def _program(self, flat: Array, hessian: bool) -> Any:
-        if hessian not in self._programs:
-            function = self.hessian if hessian else self.gradient
-            batch = batch_of(next(self.data.blocks()))
-            program = function.program(flat, self.buffers, self.hyper, batch)
-            self._programs[hessian] = program
-        return self._programs[hessian]
-
-    def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
-        """Divide by the weight and add the smooth part of the penalty, once."""
-        o = self.objective
-        ridge = o.alpha * (1.0 - o.l1_ratio) * o.mask
-        value = totals["loss"] / self.weight + 0.5 * np.sum(ridge * theta**2)
-        gradient = totals["gradient"] / self.weight + ridge * theta
-        if "hessian" not in totals:
-            return value, gradient
-        hessian = self.curvature.assembled(totals["hessian"], self.weight, ridge)
-        return value, gradient, hessian
-
-    def gradient_scale(self, theta: Array, hessian: bool = False) -> float:
-        """Return the size of the gradient far from the minimum.
-
-        For a linear model far means without its coefficients, so that a fit started
-        close to the minimum is held to the same tolerance as one started at zero.
-        """
-        far = theta * ~self.objective.mask if self.curvature.available else theta
-        if hessian and (far == theta).all():
-            self(far, hessian=True)  # it will be asked for there
-        return float(np.abs(self(far)[1]).max(initial=0.0)) or 1.0
-
-    @property
-    def n_traces(self) -> int:
-        """How many programs were traced."""
-        return self.gradient.n_traces + self.hessian.n_traces
-
-
 def fit_full_batch(
     objective: Objective,
-    optimizer: Newton | LBFGS,
+    optimizer: FullBatchOptimizer,
     data: Data,
     frame: Frame,
     *,
@@ -193,8 +90,8 @@ def fit_full_batch(
     ----------
     objective : Objective
         What to minimise; must be a sum over rows (no batch statistics).
-    optimizer : Newton or LBFGS
-        Newton needs a linear model. Its own ``max_iter`` and ``tol`` are replaced.
+    optimizer : FullBatchOptimizer
+        `Newton` needs a linear model. Its own ``max_iter`` and ``tol`` are replaced.
     data : Data
         Training rows.
     frame : Frame
@@ -218,7 +115,8 @@ def fit_full_batch(
     Raises
     ------
     ParameterError
-        If the module draws random numbers, as dropout does.
+        If the module draws random numbers, as dropout does, or the optimizer cannot
+        minimise this model or its L1 penalty.
     DivergenceError
         If the objective or a derivative of it is not finite.
 
@@ -256,7 +154,7 @@ class _FullBatch:
     def __init__(
         self,
         objective: Objective,
-        optimizer: Newton | LBFGS,
+        optimizer: FullBatchOptimizer,
         data: Data,
         frame: Frame,
         max_iter: int,
@@ -270,6 +168,8 @@ class _FullBatch:
                 f"fitted. Got {type(objective.module).__name__}. Use 'lbfgs' for all "
                 "rows at once, or a stochastic optimizer such as 'adam'."
             )
+        if objective.alpha and objective.l1_ratio and not optimizer.takes:
+            raise _no_l1(objective, optimizer)
         self.objective = objective
         self.optimizer = optimizer
         self.data = data
@@ -330,7 +230,7 @@ class _FullBatch:
         self, part: Evaluation, evaluation: Evaluation, at_start: float, tol: float
     ) -> None:
         """Move to the minimum over a part of the rows, if that is an improvement."""
-        optimizer = type(self.optimizer)(max_iter=MAX_ITER_PART, tol=tol)
+        optimizer = Newton(max_iter=MAX_ITER_PART, tol=tol)
         theta = optimizer.minimize(part, self.theta).x
         if np.isfinite(theta).all() and evaluation(theta)[0] < at_start:
             self.theta, self.hessian = theta, part(theta, hessian=True)[2]
@@ -369,9 +269,11 @@ class _FullBatch:
         left = self.max_iter - len(self.epochs)
         params = {"max_iter": left, "tol": max(tol, 1e-300)}
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
-        if self.objective.alpha and self.objective.l1_ratio:
-            return self._with_l1(evaluation, optimizer)
         known: dict[str, Any] = {}
+        if self.objective.alpha and self.objective.l1_ratio:
+            if "penalty" not in optimizer.takes:
+                return self._with_l1(evaluation, optimizer)
+            known["penalty"] = L1(self._l1_rates())
         if isinstance(optimizer, Newton):
             known = {"hessian": self.hessian, "quadratic": evaluation.quadratic}
         self.hessian = None
@@ -385,7 +287,7 @@ class _FullBatch:
     ) -> tuple[Array, MinimizeStatus]:
         """Write each penalised coefficient as u - v with u, v >= 0."""
         theta, n, mask = self.theta, self.theta.size, self.objective.mask
-        rate = self.objective.alpha * self.objective.l1_ratio * mask
+        rate = self._l1_rates()
 
         def split(x: Array) -> tuple[float, Array]:
             value, g = evaluation(x[:n] - x[n:])
@@ -407,11 +309,14 @@ class _FullBatch:
         )
         return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
 
+    def _l1_rates(self) -> Array:
+        """Return what the absolute value of each parameter is multiplied by."""
+        return self.objective.alpha * self.objective.l1_ratio * self.objective.mask
+
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
         self.theta = theta
         if len(self.evaluations) > 1:  # the value is that of the smoothed loss
-            o = self.objective
-            l1 = o.alpha * o.l1_ratio * float(np.abs(theta) @ o.mask)
+            l1 = float(np.abs(theta) @ self._l1_rates())
             value = self.evaluations[0](theta)[0] + l1
         score = None if self.score is None else self.score(self._state(theta))
         epoch = Epoch(len(self.epochs) + 1, value, score, 1.0)
@@ -420,14 +325,11 @@ class _FullBatch:
             self.on_epoch(epoch)
 
 
-def _random(objective: Objective) -> ParameterError:
-    modules = objective.module.named_modules()
-    dropouts = [repr(name) for name, m in modules if isinstance(m, Dropout)]
-    where = f" (Dropout at {', '.join(dropouts)})" if dropouts else ""
+def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterError:
+    name = next((n for n, c in OPTIMIZERS.items() if c is type(optimizer)), optimizer)
     return ParameterError(
-        "An optimizer of all rows must see one objective at every evaluation, but "
-        f"{type(objective.module).__name__}{where} draws random numbers while it is "
-        "trained. Use a stochastic optimizer such as 'adam', or leave out the dropout."
+        f"optimizer={name!r} cannot minimise an L1 penalty (alpha={objective.alpha:g}, "
+        f"l1_ratio={objective.l1_ratio:g}). Use 'lbfgs' or 'fista', or l1_ratio=0."
     )
 
 

@@ -285,7 +285,9 @@ def test_the_penalty_acts_on_every_output(rng):
 def test_newton_refuses_l1(rng):
     X, y = make_linear(rng)
     model = GradientLinearRegressor(optimizer="newton", alpha=1.0, l1_ratio=0.5)
-    with pytest.raises(ParameterError, match=r"L1 penalty .*Use 'auto' or 'lbfgs'"):
+    with pytest.raises(
+        ParameterError, match=r"'newton' cannot .* L1 penalty .*'fista'"
+    ):
         model.fit(X, y)
 
 

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import ElasticNet, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from skgrad import MLPRegressor, optim
+from skgrad import (
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    MLPRegressor,
+    optim,
+)
+from skgrad.exceptions import ParameterError
 
 FEW = {"max_iter": 5, "tol": None, "hidden_layer_sizes": (8,), "random_state": 0}
 
@@ -72,3 +79,68 @@ def test_further_optimizers_fit(data, optimizer):
         random_state=0,
     )
     assert model.fit(*data).score(*data) > 0.97
+
+
+# ------------------------------------------------------------------ all rows at once
+
+
+@pytest.mark.parametrize("alpha", [0.03, 0.3])
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_fista_is_the_elastic_net_with_exact_zeros(rng, alpha, l1_ratio):
+    X = rng.normal(size=(150, 20)) + rng.normal(size=(150, 1))
+    y = X[:, :5] @ rng.normal(size=5) + 2 + 0.3 * rng.normal(size=150)
+    model = GradientLinearRegressor(
+        optimizer="fista", alpha=alpha, l1_ratio=l1_ratio, standardize=False, tol=1e-11
+    )
+    model.fit(X, y)
+    reference = ElasticNet(
+        alpha=alpha, l1_ratio=l1_ratio, tol=1e-14, max_iter=10**5, random_state=0
+    )
+    reference.fit(X, y)
+    np.testing.assert_allclose(model.coef_, reference.coef_, atol=1e-8)
+    np.testing.assert_array_equal(model.coef_ == 0, reference.coef_ == 0)
+    np.testing.assert_allclose(model.intercept_, reference.intercept_, atol=1e-8)
+    assert model.fit_report_["optimizer"] == "FISTA"
+    assert 0 < np.sum(model.coef_ == 0) < 20
+
+
+@pytest.mark.parametrize("optimizer", ["newton_cg", "nonlinear_cg", "fista"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_logistic_regression(rng, optimizer, n_classes):
+    X = rng.normal(size=(200, 6))
+    y = np.digitize(X[:, 0] + rng.normal(size=200), [0.0, 1.0][: n_classes - 1])
+    model = GradientLinearClassifier(
+        optimizer=optimizer, alpha=0.01, standardize=False, tol=1e-9
+    )
+    reference = LogisticRegression(C=1 / (0.01 * 200), tol=1e-12, max_iter=10_000)
+    reference.fit(X, y)
+    np.testing.assert_allclose(model.fit(X, y).coef_, reference.coef_, atol=1e-6)
+
+
+def test_more_coefficients_than_a_hessian_has_room_for(rng):
+    X = rng.normal(size=(300, 2500)).astype(np.float32)
+    y = (X[:, 0] + X[:, 1] > 0).astype(int)
+    model = GradientLinearClassifier(optimizer="newton_cg", alpha=0.1).fit(X, y)
+    assert model.fit_report_["converged"]
+    assert model.n_iter_ < 20
+    expected = GradientLinearClassifier(optimizer="lbfgs", alpha=0.1).fit(X, y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-5)
+
+
+def test_a_network_by_newton_cg(data):
+    model = MLPRegressor(
+        hidden_layer_sizes=(8,),
+        activation="tanh",
+        optimizer="newton_cg",
+        alpha=1e-3,
+        max_iter=500,
+        random_state=0,
+    )
+    assert model.fit(*data).score(*data) > 0.98
+    assert model.fit_report_["converged"]
+
+
+def test_l1_is_refused_by_name_for_networks_too(data):
+    model = MLPRegressor(optimizer="newton_cg", alpha=0.1, l1_ratio=0.5)
+    with pytest.raises(ParameterError, match="'newton_cg' cannot minimise an L1"):
+        model.fit(*data)

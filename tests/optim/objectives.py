@@ -1,7 +1,25 @@
-"""Smooth functions of a flat vector for the tests of full-batch optimizers."""
+"""Smooth functions of a flat vector for the tests of full-batch optimizers.
+
+They are called in the three ways: ``fun(x)``, ``fun(x, hessian=True)``,
+``fun(x, vector=v)``.
+"""
+
+from functools import wraps
 
 import numpy as np
 from scipy import optimize, special
+
+
+def with_products(fun):
+    """Let a function with a Hessian give its products with vectors."""
+
+    @wraps(fun)
+    def also_products(x, hessian=False, vector=None):
+        if vector is not None:
+            return fun(x, hessian=True)[2] @ vector
+        return fun(x, hessian)
+
+    return also_products
 
 
 def least_squares(X, y):
@@ -12,7 +30,7 @@ def least_squares(X, y):
         first = 0.5 * r @ r / len(y), X.T @ r / len(y)
         return (*first, X.T @ X / len(y)) if hessian else first
 
-    return fun
+    return with_products(fun)
 
 
 def logistic(X, y, alpha=0.0):
@@ -27,7 +45,7 @@ def logistic(X, y, alpha=0.0):
             return first
         return (*first, (X.T * (p * (1 - p))) @ X / len(y) + alpha * np.eye(len(w)))
 
-    return fun
+    return with_products(fun)
 
 
 def huber(X, y, delta):
@@ -41,7 +59,7 @@ def huber(X, y, delta):
         first = values.mean(), X.T @ np.clip(r, -delta, delta) / len(y)
         return (*first, (X.T * inside) @ X / len(y)) if hessian else first
 
-    return fun
+    return with_products(fun)
 
 
 def poisson(X, y):
@@ -54,14 +72,16 @@ def poisson(X, y):
             first = np.mean(mu - y * z), X.T @ (mu - y) / len(y)
             return (*first, (X.T * mu) @ X / len(y)) if hessian else first
 
-    return fun
+    return with_products(fun)
 
 
+@with_products
 def rosenbrock(x, hessian=False):
     first = optimize.rosen(x), optimize.rosen_der(x)
     return (*first, optimize.rosen_hess(x)) if hessian else first
 
 
+@with_products
 def barrier(x, hessian=False):
     """Return the sum of x - log x: NaN for a negative entry, least at ones."""
     value = np.sum(x - np.log(x)) if (x > 0).all() else np.nan

@@ -11,7 +11,7 @@ from skgrad.optim import (
     register_optimizer,
 )
 
-FULL_BATCH = {"lbfgs", "newton"}
+FULL_BATCH = {"fista", "lbfgs", "newton", "newton_cg", "nonlinear_cg"}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))

@@ -31,6 +31,7 @@ from skgrad.optim import (
     Averaged,
     Constant,
     Newton,
+    NewtonCG,
 )
 from skgrad.train import (
     Data,
@@ -322,7 +323,11 @@ def test_parts_of_an_epoch_change_no_bit(monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("optimizer", [Newton(), LBFGS()], ids=["newton", "lbfgs"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [Newton(), LBFGS(), NewtonCG()],
+    ids=["newton", "lbfgs", "newton_cg"],
+)
 @pytest.mark.parametrize(
     "loss",
     [

@@ -10,7 +10,7 @@ import skgrad
 from skgrad import nn
 from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.losses import FunctionLoss, Quantile, SquaredError, get_loss
-from skgrad.optim import LBFGS, Newton
+from skgrad.optim import FISTA, LBFGS, Newton, NewtonCG, NonlinearCG
 from skgrad.train import Data, Frame, Objective, StopReason, fit_full_batch
 from skgrad.train.full_batch import WIDTHS, Evaluation
 
@@ -69,10 +69,62 @@ def test_newton_is_the_closed_form():
     assert fit.n_traces == 1  # one evaluation says all
 
 
+@pytest.mark.parametrize("n", [50, 1000])
+@pytest.mark.parametrize("penalty", [{}, {"alpha": 0.3, "l1_ratio": 0.4}])
+def test_products_with_the_hessian_over_blocks(monkeypatch, n, penalty):
+    monkeypatch.setattr("skgrad.train.data.BLOCK_BYTES", 1)  # 256 rows, the least
+    evaluation = Evaluation(*make_linear(n, get_loss("log_cosh"), **penalty))
+    theta = np.array([0.3, -0.4, 0.5, 0.1])
+    H = evaluation(theta, hessian=True)[2]
+    for v in (*np.eye(4), np.array([1e-200, -2e-200, 0.0, 1e-200]), np.zeros(4)):
+        np.testing.assert_allclose(evaluation(theta, vector=v), H @ v, rtol=1e-12)
+
+
+def test_products_with_the_hessian_of_a_network():
+    evaluation = Evaluation(*make_problem("huber", alpha=0.1))
+    rng = np.random.default_rng(0)
+    theta = evaluation.objective.parameters()
+    v, h = rng.normal(size=theta.size), 1e-5
+    high, low = evaluation(theta + h * v)[1], evaluation(theta - h * v)[1]
+    np.testing.assert_allclose(
+        evaluation(theta, vector=v), (high - low) / (2 * h), rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("optimizer", [NewtonCG(), NonlinearCG(), FISTA()], ids=repr)
+def test_other_optimizers_reach_the_minimum_of_lbfgs(optimizer):
+    problem = make_counts(n=500)
+    fit = run(problem, optimizer, max_iter=500, tol=1e-9)
+    expected = run(problem, LBFGS(), max_iter=500, tol=1e-9)
+    np.testing.assert_allclose(fit.params, expected.params, atol=1e-8)
+    assert fit.reason.converged
+    assert fit.n_traces == (2 if isinstance(optimizer, NewtonCG) else 1)
+    if isinstance(optimizer, NewtonCG):
+        assert len(fit.epochs) < len(expected.epochs)
+
+
+@pytest.mark.parametrize("optimizer", [NewtonCG(), NonlinearCG()], ids=repr)
+def test_a_network_is_fitted_by_them(optimizer):
+    problem = make_problem(alpha=1e-3)
+    fit = run(problem, optimizer, max_iter=1000, tol=1e-4)
+    expected = run(problem, LBFGS(), max_iter=1000, tol=1e-4)
+    assert fit.reason is StopReason.CONVERGED
+    assert fit.epochs[-1].objective < 1.1 * expected.epochs[-1].objective
+
+
+@pytest.mark.parametrize("optimizer", [NewtonCG(), NonlinearCG(), Newton()], ids=repr)
+def test_l1_is_refused_by_optimizers_of_smooth_functions(optimizer):
+    name = {"NewtonCG": "newton_cg", "NonlinearCG": "nonlinear_cg"}
+    name = name.get(type(optimizer).__name__, "newton")
+    with pytest.raises(ParameterError, match=f"'{name}' cannot minimise an L1 penalty"):
+        run(make_linear(alpha=0.1, l1_ratio=0.5), optimizer)
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), FISTA()], ids=repr)
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-def test_lbfgs_meets_the_conditions_of_a_minimum(l1_ratio):
+def test_conditions_of_a_minimum_are_met(l1_ratio, optimizer):
     problem = make_linear(alpha=0.4, l1_ratio=l1_ratio)
-    theta = run(problem, tol=1e-11).state.params
+    theta = run(problem, optimizer, tol=1e-11).state.params
     data = problem[1]
     residual = data.X @ theta[:3] + theta[3] - data.y
     np.testing.assert_allclose(residual.mean(), 0.0, atol=1e-8)

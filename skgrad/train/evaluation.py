@@ -1,0 +1,159 @@
+"""The objective of all rows and its derivatives, as full-batch optimizers call it."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skgrad.core.random import RandomScope, entered
+from skgrad.core.tree import tree_leaves, tree_map
+from skgrad.exceptions import ParameterError
+from skgrad.executor import Traced
+from skgrad.losses import SquaredError
+from skgrad.nn import Dropout
+from skgrad.train.curvature import Curvature, product_sums
+from skgrad.train.data import Data
+from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.typing import Array
+
+__all__ = ["Evaluation"]
+
+# What is summed over the rows, in the order of the programs' results.
+GRADIENT_SUMS = ("gradient", "loss", "weight")
+HESSIAN_SUMS = ("gradient", "hessian", "loss", "weight")
+
+
+class Evaluation:
+    """The objective of all rows, its gradient and Hessian, from sums over blocks."""
+
+    def __init__(
+        self, objective: Objective, data: Data, frame: Frame, max_iter: int = 1
+    ) -> None:
+        self.objective = objective
+        self.data = data
+        self.curvature = Curvature(objective)
+        self.hyper = objective.hyper(frame)
+        self.buffers = objective.buffers()
+        self.weight = float(np.sum(data.w, dtype=np.float64))
+        self.quadratic = type(objective.loss) is SquaredError
+        # Few fits take more evaluations than this, whatever they are allowed.
+        n_runs = data.n_blocks * min(max_iter, 10)
+        self.gradient = Traced(
+            objective.sums_and_gradient, fallback=True, n_runs=n_runs
+        )
+        self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
+        products = partial(product_sums, objective)
+        self.products = Traced(products, fallback=True, n_runs=n_runs)
+        self._programs: dict[Traced, Any] = {}
+        self._last: tuple[Any, tuple[Any, ...]] = (None, ())
+
+    def on(self, data: Data) -> Evaluation:
+        """Return the same objective of other rows, in blocks of the same size."""
+        other = copy.copy(self)
+        other.data = data
+        other.weight = float(np.sum(data.w, dtype=np.float64))
+        other._last = (None, ())
+        return other
+
+    @property
+    def executor(self) -> str:
+        """What ran the evaluations."""
+        names = [p.executor for p in self._programs.values()]
+        return names[0] if names else "reference"
+
+    def __call__(
+        self, theta: Array, hessian: bool = False, vector: Array | None = None
+    ) -> Any:
+        """Return value and gradient, and the Hessian if asked, or its product only.
+
+        The last point is remembered: Newton's method starts where the scale of the
+        gradient was measured.
+        """
+        if vector is not None:
+            return self._product(theta, vector)
+        key = (theta.tobytes(), tree_map(float, self.hyper["loss"]))
+        if (
+            self._last is None
+            or self._last[0] != key
+            or len(self._last[1]) < 2 + hessian
+        ):
+            self._last = (key, self._finished(theta, self._sums(theta, hessian)))
+        return self._last[1][: 2 + hessian]
+
+    def _sums(self, theta: Array, hessian: bool) -> dict[str, Any]:
+        """Return the sums over all rows by name."""
+        names = HESSIAN_SUMS if hessian else GRADIENT_SUMS
+        function = self.hessian if hessian else self.gradient
+        return dict(zip(names, self._over_rows(function, theta), strict=True))
+
+    def _product(self, theta: Array, vector: Array) -> Array:
+        """Return the Hessian of the objective, smooth penalty included, times a vector.
+
+        Its largest element is made 1, so that it loses no digits in float32.
+        """
+        size = float(np.abs(vector).max(initial=0.0)) or 1.0
+        (total,) = self._over_rows(self.products, theta, vector / size)
+        return total / self.weight * size + self._ridge() * vector
+
+    def _ridge(self) -> Array:
+        """Return the second derivatives of the smooth part of the penalty."""
+        o = self.objective
+        return o.alpha * (1.0 - o.l1_ratio) * o.mask
+
+    def _over_rows(self, function: Traced, *vectors: Array) -> list[Array]:
+        """Return what a function of vectors and rows adds up to, block by block."""
+        flat = [vector.astype(self.objective.dtype) for vector in vectors]
+        before = (*flat, self.buffers, self.hyper)
+        with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
+            program = self._program(function, before)
+            blocks = (tree_leaves(batch_of(block)) for block in self.data.blocks())
+            sums: list[Array] = program.sums(tree_leaves(before), blocks)
+        if s.n_draws:  # drawn while tracing
+            raise _random(self.objective)
+        return sums
+
+    def _program(self, function: Traced, before: tuple[Any, ...]) -> Any:
+        if function not in self._programs:
+            batch = batch_of(next(self.data.blocks()))
+            self._programs[function] = function.program(*before, batch)
+        return self._programs[function]
+
+    def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
+        """Divide by the weight and add the smooth part of the penalty, once."""
+        ridge = self._ridge()
+        value = totals["loss"] / self.weight + 0.5 * np.sum(ridge * theta**2)
+        gradient = totals["gradient"] / self.weight + ridge * theta
+        if "hessian" not in totals:
+            return value, gradient
+        hessian = self.curvature.assembled(totals["hessian"], self.weight, ridge)
+        return value, gradient, hessian
+
+    def gradient_scale(self, theta: Array, hessian: bool = False) -> float:
+        """Return the size of the gradient far from the minimum.
+
+        For a linear model far means without its coefficients, so that a fit started
+        close to the minimum is held to the same tolerance as one started at zero.
+        """
+        far = theta * ~self.objective.mask if self.curvature.available else theta
+        if hessian and (far == theta).all():
+            self(far, hessian=True)  # it will be asked for there
+        return float(np.abs(self(far)[1]).max(initial=0.0)) or 1.0
+
+    @property
+    def n_traces(self) -> int:
+        """How many programs were traced."""
+        return sum(f.n_traces for f in (self.gradient, self.hessian, self.products))
+
+
+def _random(objective: Objective) -> ParameterError:
+    modules = objective.module.named_modules()
+    dropouts = [repr(name) for name, m in modules if isinstance(m, Dropout)]
+    where = f" (Dropout at {', '.join(dropouts)})" if dropouts else ""
+    return ParameterError(
+        "An optimizer of all rows must see one objective at every evaluation, but "
+        f"{type(objective.module).__name__}{where} draws random numbers while it is "
+        "trained. Use a stochastic optimizer such as 'adam', or leave out the dropout."
+    )
