@@ -28,6 +28,7 @@ _MODULES = (
     "nn",
     "ops",
     "optim",
+    "optimize",
     "testing",
     "train",
     "transforms",
@@ -40,6 +41,7 @@ _NAMES = {
         *("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
     ),
     "extension": ("custom_vjp", "elementwise"),
+    "optimize": ("minimize",),
     "functional": (
         *("dot", "gelu", "log_sigmoid", "log_softmax", "logsumexp", "mean", "norm"),
         *("one_hot", "relu", "silu", "softmax", "sort", "stack", "std"),
