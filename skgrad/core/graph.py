@@ -164,7 +164,7 @@ def backward(
             if gs[0] is not None:
                 reached[node] = gs[0]
             continue
-        interpreter.differentiating(node.outputs)
+        interpreter.differentiating(node)
         for value, cotangent_in in zip(node.inputs, _vjp(node, gs), strict=True):
             if cotangent_in is not None:
                 push(value, cotangent_in)

@@ -15,6 +15,7 @@ from skgrad.exceptions import TraceError
 from skgrad.typing import Array
 
 if TYPE_CHECKING:
+    from skgrad.core.graph import Node
     from skgrad.core.primitive import Primitive
 
 __all__ = ["Interpreter", "current", "is_recording", "no_grad", "pushed", "recording"]
@@ -28,8 +29,8 @@ class Interpreter(Protocol):
     ) -> Any:
         """Return the output array or symbol, or a tuple of them."""
 
-    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
-        """Note whose gradient rules follow: what made ``outputs``; None at the end."""
+    def differentiating(self, node: Node | None) -> None:
+        """Note whose gradient rules follow; None at the end of them all."""
 
 
 class Eager:
@@ -52,7 +53,7 @@ class Eager:
             raise
         return np.asarray(out) if isinstance(out, np.generic) else out
 
-    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
+    def differentiating(self, node: Node | None) -> None:
         """Do nothing."""
 
 

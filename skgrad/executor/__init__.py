@@ -1,5 +1,11 @@
 """The executor: trace a function once, run it without tracing again."""
 
+from skgrad.executor.diagnose import (
+    Culprit,
+    culprit,
+    culprit_of_steps,
+    culprit_of_sums,
+)
 from skgrad.executor.graph import Equation, Graph, Variable, verify
 from skgrad.executor.program import Program
 from skgrad.executor.steps import Rows, Same, Table
@@ -7,6 +13,7 @@ from skgrad.executor.trace import trace
 from skgrad.executor.traced import EagerProgram, Traced
 
 __all__ = [
+    "Culprit",
     "EagerProgram",
     "Equation",
     "Graph",
@@ -16,6 +23,9 @@ __all__ = [
     "Table",
     "Traced",
     "Variable",
+    "culprit",
+    "culprit_of_steps",
+    "culprit_of_sums",
     "trace",
     "verify",
 ]

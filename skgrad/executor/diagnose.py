@@ -8,7 +8,7 @@ element by element, until an operation is found whose operands are all finite.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import numpy as np
 
 from skgrad.backend.base import get_backend
 from skgrad.executor.graph import Equation, Frame, Graph, Variable
+from skgrad.executor.reference import ReferenceExecutor
+from skgrad.executor.steps import StepInput
 from skgrad.typing import Array
 
-__all__ = ["Culprit", "culprit"]
+__all__ = ["Culprit", "culprit", "culprit_of_steps", "culprit_of_sums"]
 
 Index = tuple[int, ...]
 
@@ -51,13 +53,21 @@ class Culprit:
     result: float
     frame: Frame | None
 
+    @property
+    def operation(self) -> str:
+        """The operation of the user's line: that whose derivative it is, if it is."""
+        derivative_of = self.frame.derivative_of if self.frame else None
+        return derivative_of or self.name
+
     def __str__(self) -> str:
         given = f"({', '.join(f'{x:g}' for x in self.operands)})" * bool(self.operands)
         what = f"{self.name}{given} is {self.result:g}"
         if self.frame is None:
             return what
-        path, line = self.frame.filename, self.frame.lineno
-        where = f"in {self.frame.function}, {Path(path).name}:{line}"
+        path, line, function, differentiated = self.frame
+        if differentiated is not None:
+            what += f" in the derivative of {differentiated}"
+        where = f"in {function}, {Path(path).name}:{line}"
         code = linecache.getline(path, line).strip()
         return f"{what} {where}" + (f": {code}" if code else "")
 
@@ -90,6 +100,68 @@ def culprit(graph: Graph, arrays: Sequence[Array]) -> Culprit | None:
     ('sqrt', (-9.0,))
     """
     return _Search(graph, arrays).earliest()
+
+
+def culprit_of_steps(
+    graph: Graph,
+    carry: Sequence[Array],
+    fixed: Sequence[Array],
+    varying: Sequence[StepInput],
+    rows: Array,
+) -> tuple[int, Culprit | None]:
+    """Return the first step that gives what is not finite, and what is to blame.
+
+    Parameters
+    ----------
+    graph : Graph
+        A graph of primitives, not fused.
+    carry, fixed, varying, rows
+        As in :meth:`skgrad.executor.Program.steps`; repeated on the reference executor.
+
+    Returns
+    -------
+    step : int
+        Counted from 0; the number of steps if all results are finite.
+    culprit : Culprit or None
+        As :func:`culprit` returns it.
+    """
+    run = ReferenceExecutor(graph).run
+    for step in range(len(rows)):
+        arrays = [*carry, *fixed, *(v.at(step, rows) for v in varying)]
+        out = run(arrays)
+        if not _all_finite(out):
+            return step, culprit(graph, arrays)
+        carry = out[: len(carry)]
+    return len(rows), None
+
+
+def culprit_of_sums(
+    graph: Graph, fixed: Sequence[Array], blocks: Iterable[Sequence[Array]]
+) -> Culprit | None:
+    """Return what is to blame in the first block whose sums are not finite.
+
+    Parameters
+    ----------
+    graph : Graph
+        A graph of primitives, not fused.
+    fixed, blocks
+        As in :meth:`skgrad.executor.Program.sums`.
+
+    Returns
+    -------
+    Culprit or None
+        As :func:`culprit` returns it.
+    """
+    run = ReferenceExecutor(graph).run
+    for block in blocks:
+        arrays = [*fixed, *block]
+        if not _all_finite(run(arrays)):
+            return culprit(graph, arrays)
+    return None
+
+
+def _all_finite(arrays: Iterable[Array]) -> bool:
+    return all(np.isfinite(a).all() for a in arrays if a.dtype.kind == "f")
 
 
 class _Search:

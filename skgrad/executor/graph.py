@@ -34,11 +34,16 @@ __all__ = ["Equation", "Frame", "Graph", "Variable", "verify"]
 
 
 class Frame(NamedTuple):
-    """The line of the user's code an equation came from."""
+    """The line of the user's code an equation came from.
+
+    ``derivative_of`` names the operation of that line whose gradient rule it is a part
+    of, if it is.
+    """
 
     filename: str
     lineno: int
     function: str
+    derivative_of: str | None = None
 
     def __str__(self) -> str:
         return f"{self.filename}:{self.lineno} in {self.function}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import skgrad
-from skgrad.core.graph import leaf_node
+from skgrad.core.graph import Node, leaf_node
 from skgrad.core.interpreter import escaped, is_recording, pushed
 from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
@@ -68,13 +68,14 @@ class Tracer:
         self._frames.update(dict.fromkeys(outputs, frame))
         return outputs if several else outputs[0]
 
-    def differentiating(self, outputs: tuple[Any, ...] | None) -> None:
-        """Let what follows come from the line that made ``outputs``."""
-        made = outputs[0] if outputs else None
+    def differentiating(self, node: Node | None) -> None:
+        """Let what follows come from the line of what is differentiated."""
+        made = node.outputs[0] if node else None
         # What was made before the trace is no variable.
-        self._differentiated = (
-            self._frames.get(made) if isinstance(made, Variable) else None
-        )
+        frame = self._frames.get(made) if isinstance(made, Variable) else None
+        if frame is not None and node is not None and node.primitive is not None:
+            frame = frame._replace(derivative_of=node.primitive.name)
+        self._differentiated = frame
 
     def lift(self, value: Value, name: str) -> Variable:
         """Return the variable of a value; a concrete one becomes a constant."""
@@ -100,8 +101,11 @@ class Tracer:
 
 
 def user_frame(frame: FrameType | None) -> Frame | None:
-    """Return the first frame outside skgrad, walking outwards."""
-    while frame is not None:
+    """Return the first frame outside skgrad, walking outwards to the traced call.
+
+    There is none where skgrad's own modules and losses are traced.
+    """
+    while frame is not None and frame.f_code is not _called.__code__:
         filename = frame.f_code.co_filename
         if not filename.startswith(_PACKAGE):
             return Frame(filename, frame.f_lineno, frame.f_code.co_name)

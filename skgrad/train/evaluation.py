@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_leaves, tree_map
 from skgrad.exceptions import ParameterError
-from skgrad.executor import Traced
+from skgrad.executor import Culprit, Traced, culprit_of_sums
 from skgrad.losses import SquaredError
 from skgrad.nn import Dropout
 from skgrad.train.curvature import Curvature, product_sums
@@ -49,6 +50,7 @@ class Evaluation:
         self.products = Traced(products, fallback=True, n_runs=n_runs)
         self._programs: dict[Traced, Any] = {}
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
+        self._not_finite_at: Array | None = None
 
     def on(self, data: Data) -> Evaluation:
         """Return the same objective of other rows, in blocks of the same size."""
@@ -80,7 +82,10 @@ class Evaluation:
             or self._last[0] != key
             or len(self._last[1]) < 2 + hessian
         ):
-            self._last = (key, self._finished(theta, self._sums(theta, hessian)))
+            found = self._finished(theta, self._sums(theta, hessian))
+            if not all(np.isfinite(part).all() for part in found):
+                self._not_finite_at = theta.copy()
+            self._last = (key, found)
         return self._last[1][: 2 + hessian]
 
     def _sums(self, theta: Array, hessian: bool) -> dict[str, Any]:
@@ -88,6 +93,20 @@ class Evaluation:
         names = HESSIAN_SUMS if hessian else GRADIENT_SUMS
         function = self.hessian if hessian else self.gradient
         return dict(zip(names, self._over_rows(function, theta), strict=True))
+
+    def culprit(self) -> Culprit | None:
+        """Return what is to blame for the last evaluation that was not finite."""
+        theta = self._not_finite_at
+        if theta is None:
+            return None
+        before = tree_leaves(self._before(theta))
+        for function in (self.gradient, self.hessian):
+            program = self._programs.get(function)
+            if program is not None and program.executor != "eager":
+                found = culprit_of_sums(program.graph, before, self._row_blocks())
+                if found is not None:
+                    return found
+        return None
 
     def _product(self, theta: Array, vector: Array) -> Array:
         """Return the Hessian of the objective, smooth penalty included, times a vector.
@@ -105,15 +124,21 @@ class Evaluation:
 
     def _over_rows(self, function: Traced, *vectors: Array) -> list[Array]:
         """Return what a function of vectors and rows adds up to, block by block."""
-        flat = [vector.astype(self.objective.dtype) for vector in vectors]
-        before = (*flat, self.buffers, self.hyper)
+        before = self._before(*vectors)
         with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
             program = self._program(function, before)
-            blocks = (tree_leaves(batch_of(block)) for block in self.data.blocks())
-            sums: list[Array] = program.sums(tree_leaves(before), blocks)
+            sums: list[Array] = program.sums(tree_leaves(before), self._row_blocks())
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
         return sums
+
+    def _before(self, *vectors: Array) -> tuple[Any, ...]:
+        """Return the arguments of a function of vectors that come before the rows."""
+        flat = [vector.astype(self.objective.dtype) for vector in vectors]
+        return (*flat, self.buffers, self.hyper)
+
+    def _row_blocks(self) -> Iterator[list[Array]]:
+        return (tree_leaves(batch_of(block)) for block in self.data.blocks())
 
     def _program(self, function: Traced, before: tuple[Any, ...]) -> Any:
         if function not in self._programs:

@@ -21,6 +21,7 @@ from skgrad.optim import (
 from skgrad.tensor import Tensor
 from skgrad.train.curvature import Curvature
 from skgrad.train.data import Data
+from skgrad.train.divergence import not_finite
 from skgrad.train.evaluation import Evaluation
 from skgrad.train.objective import Frame, Objective
 from skgrad.train.stochastic import Epoch, Fit, TrainState
@@ -203,7 +204,7 @@ class _FullBatch:
         scale = evaluation.gradient_scale(self.theta, newton and part is None)
         at_start = evaluation(self.theta)[0]
         if not np.isfinite([scale, at_start]).all():
-            raise _not_finite(0)
+            raise _not_finite(0, evaluation)
         tol = self.tol * scale
         widths: Sequence[float | None] = (None,)
         if isinstance(loss, KinkedLoss):
@@ -255,7 +256,7 @@ class _FullBatch:
             if status is MinimizeStatus.STOPPED:
                 break
         if status is MinimizeStatus.NOT_FINITE:
-            raise _not_finite(len(self.epochs))
+            raise _not_finite(len(self.epochs), evaluation)
         return _REASONS[status]
 
     def _state(self, theta: Array) -> TrainState:
@@ -333,10 +334,5 @@ def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterErro
     )
 
 
-def _not_finite(n_iter: int) -> DivergenceError:
-    return DivergenceError(
-        f"The objective or a derivative of it is not finite after {n_iter} "
-        "iterations. Most often a custom loss takes the logarithm or root of a value "
-        "out of its domain, or an exponential overflows because the inputs have very "
-        "different scales (keep standardize=True)."
-    )
+def _not_finite(n_iter: int, evaluation: Evaluation) -> DivergenceError:
+    return not_finite(f"after {n_iter} iterations", evaluation.culprit())

@@ -19,12 +19,13 @@ from skgrad.core.tree import (
     tree_unflatten,
 )
 from skgrad.data import DataLoader, Dataset
-from skgrad.exceptions import DivergenceError, GraphError, ParameterError
-from skgrad.executor import Table, Traced
+from skgrad.exceptions import GraphError, ParameterError
+from skgrad.executor import Culprit, Table, Traced, culprit_of_steps
 from skgrad.executor.steps import StepInput
 from skgrad.optim import Optimizer, Schedule
 from skgrad.tensor import tensor
 from skgrad.train.data import Data
+from skgrad.train.divergence import diverged, not_finite
 from skgrad.train.feed import Block, Feed, Group, feed_of
 from skgrad.train.objective import Frame, Objective, as_arrays, batch_of, mode
 from skgrad.train.stopping import Patience, StopReason
@@ -222,9 +223,13 @@ class Steps:
                 last = first + len(block.rows)
                 _check_length(last, len(rates), last <= len(rates))
                 varying = _varying(block, rates[first:last], state.step + first)
+                before = carry
                 carry, sums = program.steps(
                     carry, self.hyper_leaves, varying, block.rows
                 )
+                if not all(np.isfinite(values).all() for values in (carry[0], *sums)):
+                    run = before, self.hyper_leaves, varying, block.rows
+                    raise _NotFiniteError(_culprit(program, *run))
                 # One after the other, so that the blocks change no bit.
                 terms = np.empty((len(block.rows) + 1, len(SUMS)))
                 terms[0] = totals
@@ -259,6 +264,27 @@ class Steps:
             self._programs[group.signature] = program
             self.executor = program.executor
         return self._programs[group.signature]
+
+
+class _NotFiniteError(Exception):
+    """A step gave what is not finite."""
+
+    def __init__(self, culprit: Culprit | None) -> None:
+        super().__init__(culprit)
+        self.culprit = culprit
+
+
+def _culprit(
+    program: Any,
+    carry: list[Array],
+    fixed: list[Array],
+    varying: list[StepInput],
+    rows: Array,
+) -> Culprit | None:
+    """Return what is to blame; unknown where nothing was traced."""
+    if program.executor == "eager":
+        return None
+    return culprit_of_steps(program.graph, carry, fixed, varying, rows)[1]
 
 
 def _varying(block: Block, rates: Array, first_step: int) -> list[StepInput]:
@@ -544,7 +570,7 @@ class _Run:
         first, last = self.epochs[0].objective, self.epochs[-1].objective
         if last - first > GROWTH * abs(first):
             what = f"grew from {first:.6g} to {last:.6g} in {len(self.epochs)} epochs"
-            raise _diverged(what, self.settings.learning_rate)
+            raise diverged(what, self.settings.learning_rate)
 
     def one_epoch(self) -> Epoch:
         """Run one epoch and note what came of it."""
@@ -556,12 +582,13 @@ class _Run:
             self.state.schedule,
         )
         rates = s.learning_rate * factors
-        state, sums = self.steps.run(self.state, self.feed.groups(number), rates)
+        try:
+            state, sums = self.steps.run(self.state, self.feed.groups(number), rates)
+        except _NotFiniteError as error:
+            was = [f" (it was {e.objective:.6g} before)" for e in self.epochs[-1:]]
+            when = f"in epoch {number + 1}{''.join(was)}"
+            raise not_finite(when, error.culprit, s.learning_rate) from None
         objective = sums["objective"]
-        if not (np.isfinite(objective) and np.isfinite(state.params).all()):
-            was = [f", it was {e.objective:.6g} before" for e in self.epochs[-1:]]
-            what = f"is not finite after epoch {number + 1}{''.join(was)}"
-            raise _diverged(what, s.learning_rate)
         state = replace(state, epoch=number + 1)
         value = None if self.score is None else self._scored(state)
         watched = -value if s.early_stopping and value is not None else objective
@@ -577,12 +604,3 @@ class _Run:
         """Return the score of the model that is fitted so far."""
         assert self.score is not None
         return self.score(replace(state, params=self.steps.fitted(state)))
-
-
-def _diverged(what: str, rate: float) -> DivergenceError:
-    return DivergenceError(
-        f"The objective {what}. Most often the learning rate is too high "
-        f"(learning_rate={rate:g}: try {rate / 10:g}), the inputs have very different "
-        "scales (keep standardize=True), or a custom loss takes the logarithm or root "
-        "of a value out of its domain. clip_norm=1.0 limits each step."
-    )

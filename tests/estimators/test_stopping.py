@@ -21,6 +21,7 @@ from sklearn.exceptions import (
 import skgrad
 from skgrad import (
     GradientLinearRegressor,
+    MLPRegressor,
 )
 from skgrad.exceptions import DivergenceError
 
@@ -129,7 +130,7 @@ def test_divergence_is_an_error_with_a_remedy():
     X, y = make_data()
     model = regressor("linear-adam", optimizer="sgd", learning_rate=1e6)
     model.set_params(standardize=False, max_iter=1000)
-    with pytest.raises(DivergenceError, match=r"not finite after epoch .*try 100000"):
+    with pytest.raises(DivergenceError, match=r"not finite in epoch .*try 100000"):
         model.fit(1e3 * X, y)
     assert not hasattr(model, "coef_")
     with pytest.raises(
@@ -174,3 +175,46 @@ def test_verbose_prints_a_line_per_epoch(capsys):
     assert err == ""
     GradientLinearRegressor(verbose=1).fit(X, y)
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def log_of_ratio(y_true, raw_prediction):
+    return skgrad.log(raw_prediction / y_true) ** 2  # the logarithm
+
+
+def root_of_zero(y_true, raw_prediction):
+    error = (raw_prediction - y_true) ** 2
+    return error + skgrad.sqrt(error * 0.0)  # the root
+
+
+@pytest.mark.parametrize(
+    ("loss", "match", "line"),
+    [
+        (log_of_ratio, r"log\(-\S+\) is nan in log_of_ratio", "# the logarithm"),
+        (
+            root_of_zero,
+            "divide.* is inf in the derivative of sqrt in root_of_zero",
+            "# the root",
+        ),
+    ],
+)
+# The last one is compiled.
+@pytest.mark.parametrize(
+    ("optimizer", "max_iter"), [("adam", 2), ("lbfgs", 2), ("adam", 4000)]
+)
+def test_a_loss_of_ones_own_is_blamed_by_its_line(
+    loss, match, line, optimizer, max_iter, rng
+):
+    X = rng.normal(size=(60, 3))
+    model = MLPRegressor(
+        loss=loss,
+        optimizer=optimizer,
+        max_iter=max_iter,
+        hidden_layer_sizes=(4,),
+        standardize=False,
+        random_state=0,
+    )
+    with pytest.raises(DivergenceError, match=match) as error:
+        model.fit(X, np.exp(X[:, 0]))
+    assert line in str(error.value)
+    assert "Keep the operand positive" in str(error.value)
+    assert "test_stopping.py:" in str(error.value)

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from skgrad import functional, grad, ops
-from skgrad.executor import trace
-from skgrad.executor.diagnose import culprit
+from skgrad.executor import (
+    Table,
+    culprit,
+    culprit_of_steps,
+    culprit_of_sums,
+    trace,
+)
 
 
 def blamed(function, *args):
@@ -82,11 +87,36 @@ def test_a_derivative_is_blamed_on_the_line_of_the_operation():
         return ops.sum(ops.sqrt(x * 3.0))  # differentiated
 
     found = blamed(grad(root), np.array([1.0, 0.0]))
-    assert found.name == "divide"
+    assert (found.name, found.operation) == ("divide", "sqrt")
     assert math.isinf(found.result)
+    assert "is inf in the derivative of sqrt in root, test_diagnose.py:" in str(found)
     assert "# differentiated" in linecache.getline(__file__, found.frame.lineno)
 
 
 def test_the_earliest_of_two():
     found = blamed(lambda x: (ops.sqrt(x), ops.exp(ops.log(x - 8.5))), X)
     assert found.name == "sqrt"
+
+
+def test_the_first_step_that_breaks():
+    def step(w, x, rate):
+        return w - rate * grad(lambda v: ops.sum(ops.log(v * x)))(w), ops.sum(w)
+
+    program = trace(step, X[0], X[0], np.float64(0))
+    rates, rows = np.array([0.1, 0.1, 5.0, 0.1]), np.zeros((4, 0), dtype=np.int64)
+    at, found = culprit_of_steps(
+        program.graph, [X[0]], [X[0]], [Table(rates)], rows[:2]
+    )
+    assert (at, found) == (2, None)
+    rates[1] = np.inf
+    at, found = culprit_of_steps(program.graph, [X[0]], [X[0]], [Table(rates)], rows)
+    assert at == 1
+    assert found is None  # the rate, an input, is to blame
+
+
+def test_the_block_of_rows_that_breaks():
+    program = trace(lambda w, x: ops.sum(ops.log(x @ w)), X[0], X)
+    blocks = [X + 1.0, X - 5.0, X - 6.0]
+    found = culprit_of_sums(program.graph, [X[0]], ([block] for block in blocks))
+    assert (found.name, found.operands) == ("log", (-8.0,))  # (1 - 5) 1 + (4 - 5) 4
+    assert culprit_of_sums(program.graph, [X[0]], [[X + 1.0]]) is None

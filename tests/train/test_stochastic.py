@@ -208,7 +208,7 @@ def test_an_interruption_within_the_first_epoch_keeps_the_start():
 
 def test_divergence_is_an_error_that_says_when_and_what_to_do():
     settings = replace(SETTINGS, learning_rate=1e6, max_iter=50)
-    message = r"not finite after epoch \d+.*learning_rate=1e\+06: try 100000.*clip_norm"
+    message = r"not finite in epoch \d+.*learning_rate=1e\+06: try 100000.*clip_norm"
     with pytest.raises(DivergenceError, match=message):
         run(make_problem(), settings, SGD())
 
