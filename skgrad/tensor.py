@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,6 +134,12 @@ class Tensor(Value):
             missing.
         ShapeError
             If ``gradient`` has another shape.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a gradient is added to one that an optimizer has used for a step
+            already: a forgotten ``zero_grad``.
         """
         if self._node is None:
             raise GradientError(
@@ -140,11 +147,31 @@ class Tensor(Value):
                 " Nothing was recorded for this one (or it was computed under no_grad)."
             )
         start = self._cotangent(gradient)
+        n_spent = 0
         with recording(False):
             for node, found in backward([self], [start]).items():
                 # A tensor of its own: leaves may share `found`, but not later changes.
                 own = box(found._data)
+                n_spent += node.grad is not None and node.spent
                 node.grad = own if node.grad is None else ops.add(node.grad, own)
+                node.spent = False
+        if n_spent:
+            warnings.warn(
+                f"backward() adds to {n_spent} gradient(s) that optimizer.step() has "
+                "used already: the next step takes old and new ones together. Call "
+                "optimizer.zero_grad() between step() and backward().",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def spend_grad(self) -> None:
+        """Note that ``.grad`` has served a step: nothing should be added to it.
+
+        Optimizers call it; a step written by hand may, to have a forgotten
+        ``zero_grad`` reported by the next ``backward``.
+        """
+        if self._node is not None:
+            self._node.spent = True
 
     def _cotangent(self, gradient: ArrayLike) -> Any:
         if gradient is None:

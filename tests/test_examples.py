@@ -1,6 +1,7 @@
 """Every example runs, and prints what its text promises."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,22 @@ def test_shares_are_those_of_the_quadratic_programme(output):
     blend, equal = (float(line.split()[-1]) for line in lines[7:])
     assert blend < equal
     assert blend < min(float(line.split()[-1]) for line in lines[1:6])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"RuntimeWarning: backward\(\) adds to 2 gradient.* Call optimizer\.zero_grad",
+        r"ShapeError: y_true has shape \(200,\) .* Use raw_prediction\[:, 0\]",
+        r"An estimator: two predictions are the same: True",
+        r"A module in training mode: False",
+        r"After module\.eval\(\): True",
+        r"Shuffling changes the initial weights: False",
+        r"NumPy's global seed is used: False",
+        r"log\(-\S+\) is nan in relative_error, pitfalls\.py:\d+: return skgrad\.log",
+        r"Most often the learning rate is too high \(learning_rate=1e\+06",
+        r"While tracing clipped, at \S+pitfalls\.py:\d+ in clipped",
+    ],
+)
+def test_every_pitfall_is_caught(output, line):
+    assert re.search(line, output("pitfalls.py").stdout)

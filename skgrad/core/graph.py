@@ -54,6 +54,7 @@ class Node:
         "outputs",
         "params",
         "primitive",
+        "spent",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Node:
         self.params = params
         self.outputs = outputs
         self.grad: Any = None
+        self.spent = False  # whether ``grad`` has served a step already
         self.id = next(_ids)
 
     def __lt__(self, other: Node) -> bool:

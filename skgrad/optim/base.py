@@ -358,6 +358,7 @@ in [0, 1). Got 1.0 instead.
             self._states[i] = rule.init(param)
         new, state = rule.update(param.grad, self._states[i], param, hyper)
         param.assign_(new)
+        param.spend_grad()
         self._states[i] = state
 
     def _attach(self, params: ParamsLike | None, lr: float | None) -> None:

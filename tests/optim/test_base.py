@@ -182,3 +182,37 @@ def test_learning_rate_is_checked(lr):
     backward(*optimizer.params)
     with pytest.raises(ParameterError, match="'lr' parameter of SGD"):
         optimizer.step()
+
+
+# ------------------------------------------------------------------------ pitfalls
+
+
+def test_a_forgotten_zero_grad_is_reported_at_the_backward(recwarn):
+    w = skgrad.tensor([4.0], requires_grad=True)
+    optimizer = SGD([w], lr=0.1)
+    (w * w).sum().backward()
+    (w * w).sum().backward()  # accumulates, as it should
+    assert w.grad.item() == 16.0
+    optimizer.step()
+    assert not recwarn
+    with pytest.warns(RuntimeWarning, match=r"adds to 1 gradient.*zero_grad") as found:
+        (w * w).sum().backward()
+    assert found[0].filename == __file__
+    (w * w).sum().backward()  # said once a step
+
+
+@pytest.mark.parametrize("reset", ["optimizer", "tensor", "attribute"])
+def test_any_way_to_forget_gradients_will_do(reset, recwarn):
+    w = skgrad.tensor([4.0], requires_grad=True)
+    optimizer = SGD([w], lr=0.1)
+    for _ in range(3):
+        if reset == "optimizer":
+            optimizer.zero_grad()
+        elif reset == "tensor":
+            w.zero_grad()
+        else:
+            w.grad = None
+        (w * w).sum().backward()
+        optimizer.step()
+        optimizer.step()  # twice with one gradient: nobody's business
+    assert not recwarn
