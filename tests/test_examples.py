@@ -127,6 +127,14 @@ def test_shares_are_those_of_the_quadratic_programme(output):
     assert blend < min(float(line.split()[-1]) for line in lines[1:6])
 
 
+def test_losses_of_queries_order_them_better(output):
+    found = table(output("ranking.py").stdout, 28)
+    listwise = [score for name, score in found.items() if name.startswith("network, ")]
+    grades = found["network, grades"]
+    assert sorted(listwise)[0] == grades > found["a random order"] + 0.1
+    assert sorted(listwise)[1] > grades + 0.02
+
+
 @pytest.mark.parametrize(
     "line",
     [
