@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby, islice
+from mmap import mmap
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -94,7 +95,7 @@ def feed_of(data: Data | Dataset | DataLoader, settings: Any, dtype: DTypeLike) 
         )
     if isinstance(data, DataLoader):
         feed: Feed = LoaderFeed(data, dtype)
-    elif isinstance(data, ArrayDataset) and _is_contiguous(data):
+    elif isinstance(data, ArrayDataset) and _gathers(data):
         feed = RowFeed(_as_data(data.arrays, dtype), settings)
     elif isinstance(data, Data):
         feed = RowFeed(data, settings)
@@ -109,7 +110,7 @@ def blocks_of(
     data: Data | Dataset | DataLoader, dtype: DTypeLike
 ) -> tuple[Callable[[], Iterator[Data]], int]:
     """Return a function that yields all rows in blocks, and the number of blocks."""
-    if isinstance(data, ArrayDataset) and _is_contiguous(data):
+    if isinstance(data, ArrayDataset) and _gathers(data):
         data = _as_data(data.arrays, dtype)
     if isinstance(data, Data):
         return data.blocks, data.n_blocks
@@ -146,7 +147,7 @@ class RowFeed:
     """Batches of arrays, shuffled by the loop itself."""
 
     def __init__(self, data: Data, settings: Any) -> None:
-        self.data = data
+        self.data = _in_order(data)
         self.settings = settings
         self.batch_size: int = settings.batch_size
 
@@ -217,10 +218,9 @@ class LoaderFeed:
         self.loader = loader
         self.dtype = dtype
         self.arrays: Data | None = None
-        dataset = loader.dataset
-        plain = isinstance(dataset, ArrayDataset) and loader.collate is None
-        if plain and isinstance(dataset, ArrayDataset) and _is_contiguous(dataset):
-            self.arrays = _as_data(dataset.arrays, dtype)
+        dataset: Any = loader.dataset
+        if loader.collate is None and _gathers(dataset):
+            self.arrays = _in_order(_as_data(dataset.arrays, dtype))
         self.batch_size = -(-len(dataset) // max(1, len(loader)))
 
     @property
@@ -242,9 +242,20 @@ def _grouped(batches: Iterable[Any], dtype: DTypeLike) -> Iterator[Group]:
         yield Stacked(signature, part)
 
 
-def _is_contiguous(dataset: ArrayDataset) -> bool:
-    """Return whether a compiled loop can read all arrays where they are."""
-    return all(array.flags.c_contiguous for array in dataset.arrays)
+def _gathers(dataset: Dataset) -> bool:
+    """Return whether a compiled loop can gather the rows of a dataset by itself.
+
+    It needs arrays in C order. Others are copied once, but not from disk.
+    """
+    return isinstance(dataset, ArrayDataset) and all(
+        array.flags.c_contiguous or not _is_on_disk(array) for array in dataset.arrays
+    )
+
+
+def _is_on_disk(array: Any) -> bool:
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap)
 
 
 def _as_data(batch: Any, dtype: DTypeLike) -> Data:
@@ -279,7 +290,12 @@ def _n_bytes(data: Data) -> int:
     return sum(int(array.nbytes) for array in _arrays(data))
 
 
-def _each(kind: Any, data: Data) -> Data:
-    """Return data with each array made a step input of one kind."""
+def _in_order(data: Data) -> Data:
+    """Return data in C order, copied once and not at each return to Python."""
+    return _each(np.ascontiguousarray, data)
+
+
+def _each(kind: Callable[[Array], Any], data: Data) -> Data:
+    """Return data with each array replaced by what is made of it."""
     keys = None if data.keys is None else kind(data.keys)
     return replace(data, X=kind(data.X), y=kind(data.y), w=kind(data.w), keys=keys)

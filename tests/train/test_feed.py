@@ -337,7 +337,9 @@ def test_padded_groups_train_a_scorer(rng):
 # -------------------------------------------------------------------------- memory
 
 
-@pytest.mark.parametrize("name", ["arrays", "array dataset", "dataset", "loader"])
+@pytest.mark.parametrize(
+    "name", ["arrays", "array dataset", "columns", "dataset", "loader"]
+)
 def test_a_memory_mapped_dataset_stays_on_disk(name, tmp_path, monkeypatch):
     monkeypatch.setattr(WORTH, 0.0)
     n_rows, n_features = 2**14, 2**10  # 64 MB in float32, most of it a hole in the file
@@ -345,9 +347,11 @@ def test_a_memory_mapped_dataset_stays_on_disk(name, tmp_path, monkeypatch):
     np.memmap(path, mode="w+", dtype=np.float32, shape=shape)[:, 0] = 1
     X = np.memmap(path, mode="r", dtype=np.float32, shape=shape)
     y = np.ones(n_rows, dtype=np.float32)
+    columns = np.memmap(path, mode="r", dtype=np.float32, shape=shape, order="F")
     data = {
         "arrays": lambda: Data(X, y, y),
         "array dataset": lambda: ArrayDataset(X, y),
+        "columns": lambda: ArrayDataset(columns, y),
         "dataset": lambda: Rows(X, y),
         "loader": lambda: DataLoader(Rows(X, y), 64, shuffle=True, random_state=0),
     }[name]()
