@@ -230,6 +230,7 @@ def test_tensors_the_rule_cannot_reach_are_refused():
         (lambda: skgrad.custom_vjp(np.sin)(skgrad.tensor(1.0)), "parentheses"),
         (lambda: skgrad.custom_vjp(lambda g, out: ())(cube), r"\(g, out, x, y\)"),
         (lambda: skgrad.custom_vjp((None,))(cube), "one gradient rule per argument"),
+        (lambda: skgrad.custom_vjp(None)(cube), "needs a gradient rule"),
         (lambda: skgrad.custom_vjp(3)(cube), "is a function of .* Got a int"),
         (lambda: skgrad.custom_vjp(cube)(lambda *, x: x), r"\['x'\] .* by name only"),
     ],

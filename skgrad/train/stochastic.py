@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -262,6 +263,7 @@ class Steps:
                 program = self.traced.program(params, state, self.hyper, batch)
             _check_carry(program, len(carry))
             self._programs[group.signature] = program
+            _warn_of_shapes(len(self._programs))
             self.executor = program.executor
         return self._programs[group.signature]
 
@@ -285,6 +287,20 @@ def _culprit(
     if program.executor == "eager":
         return None
     return culprit_of_steps(program.graph, carry, fixed, varying, rows)[1]
+
+
+# More shapes of batches than a last one that is smaller, or a few lengths, explain.
+MANY_SHAPES = 16
+
+
+def _warn_of_shapes(n_shapes: int) -> None:
+    if n_shapes == MANY_SHAPES:
+        warnings.warn(
+            f"Batches had {n_shapes} different shapes so far, and each is traced anew. "
+            "Pad them to one, or to a few: skgrad.data.pad_collate with max_length.",
+            RuntimeWarning,
+            stacklevel=7,  # who called fit_stochastic
+        )
 
 
 def _varying(block: Block, rates: Array, first_step: int) -> list[StepInput]:

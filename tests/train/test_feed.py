@@ -299,6 +299,19 @@ def test_ragged_sequences_of_a_fixed_length_are_traced_once(rng):
         np.testing.assert_allclose(done.state.params, [1.0, -2.0, 0.5], atol=1e-3)
 
 
+def test_many_shapes_are_warned_of():
+    problem = make_problem()
+    few, many = (
+        DataLoader(ArrayDataset(X, Y), batch_sampler=[range(i) for i in range(1, n)])
+        for n in (16, 20)
+    )
+    assert fit(problem, few).n_traces == 15
+    with pytest.warns(RuntimeWarning, match="16 different shapes") as record:
+        assert fit(problem, many).n_traces == 19
+    assert len(record) == 1
+    assert record[0].filename == __file__
+
+
 class Scores(nn.Module):
     """A score per document, (n_queries, n_documents) of padded groups."""
 
