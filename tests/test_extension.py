@@ -1,6 +1,9 @@
 """Gradient rules and primitives of users: eager, traced, compiled, in estimators."""
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -28,6 +31,7 @@ from skgrad.exceptions import DTypeError, GradientError, ParameterError, ShapeEr
 from skgrad.executor import Traced, trace
 from skgrad.testing import check_grads
 
+ROOT = Path(__file__).parents[1]
 X = np.random.default_rng(0).normal(size=(3, 4))
 
 
@@ -347,6 +351,34 @@ def test_what_rules_of_primitives_return_is_checked(vjp, match):
 
     with pytest.raises(GradientError, match=match):
         skgrad.grad(squared)(1.0)
+
+
+NOTEBOOK = """
+import pickle, sys
+from joblib import wrap_non_picklable_objects
+import skgrad
+
+@skgrad.elementwise("{0} * {1}", lambda g, out, x, y: (g * y, g * x))
+def scaled(x, y):
+    pass
+
+@skgrad.custom_vjp(lambda g, out, x: (3.0 * g,))
+def thrice(x):
+    return scaled(x, 2.0)
+
+sys.stdout.buffer.write(pickle.dumps(wrap_non_picklable_objects(thrice)))
+"""
+
+
+def test_declarations_in_a_notebook_travel_to_other_processes():
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK], capture_output=True, check=True, cwd=ROOT
+    )
+    thrice = pickle.loads(done.stdout)
+    value, slope = skgrad.value_and_grad(thrice)(5.0)
+    assert (value.item(), slope.item()) == (10.0, 3.0)
+    program = trace(skgrad.jacobian(thrice), 5.0)
+    assert program(5.0).item() == 3.0
 
 
 # ------------------------------------------------------------ inside of estimators

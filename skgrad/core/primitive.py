@@ -82,8 +82,11 @@ class Primitive:
         return f"Primitive({self.name})"
 
     def __reduce__(self) -> Any:
-        # Primitives are module-level constants; graphs refer to them by name.
-        return _lookup, (self.name,)
+        # Our own are module-level constants, and referred to by name. Those of users
+        # travel to other processes along with the function that declares them.
+        if is_registered(self):
+            return _lookup, (self.name,)
+        return Primitive, (self.name, self.shape_rule, self.vjp, self.expression)
 
     def bind(self, *args: Value, **params: Any) -> Any:
         """Execute or trace the primitive; the only entrance.

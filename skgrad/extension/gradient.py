@@ -139,6 +139,9 @@ class _CustomVjp:
         # What the nodes of the gradient graph refer to; it is never executed.
         self.primitive = Primitive(self.name, _no_shape, self.pulled)
 
+    def __reduce__(self) -> Any:
+        return _CustomVjp, (self.function, self.vjp)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
