@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from estimators.models import asymmetric
+from train.families import FAMILIES, Activations
 from train.problems import LOSS_ROWS, Together, make_frame, make_problem
 
 import skgrad
@@ -230,20 +231,6 @@ class Centred(nn.Module):
         return (x - mean) * self.scale + self.shift
 
 
-# What is between the first layer and the last, and before the first. Dropout is in the
-# tests of masks.
-MODULES = {
-    "GELU": nn.GELU,
-    "Identity": lambda: nn.Sequential(nn.Identity(), nn.Tanh()),
-    "ReLU": nn.ReLU,
-    "Sequential": lambda: nn.Sequential(nn.Sequential(), nn.Sequential(nn.Tanh())),
-    "SiLU": nn.SiLU,
-    "Sigmoid": nn.Sigmoid,
-    "Tanh": nn.Tanh,
-}
-TESTED = {*MODULES, "Dropout", "Linear"}
-
-
 def layers_problem(*layers):
     _, data, frame = make_problem()
     with skgrad.random_seed(0), nn.default_dtype("float64"):
@@ -251,20 +238,26 @@ def layers_problem(*layers):
     return Problem(Objective(module, SquaredError(), None), data, frame)
 
 
-def test_every_module_is_tested():
+def test_every_module_is_in_a_family():
     public = {n: getattr(nn, n) for n in nn.__all__}
     modules = {
         name
         for name, cls in public.items()
         if inspect.isclass(cls) and issubclass(cls, nn.Module) and cls is not nn.Module
     }
-    assert modules == TESTED
+    assert modules == frozenset().union(*(family.USES for family in FAMILIES))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_modules(name):
-    first, last = partial(nn.Linear, 3, 5), partial(nn.Linear, 5, 1)
-    assert_parity(layers_problem(first, MODULES[name], last))
+# tests/nn/test_torch.py has each layer by itself. Most families have many kernels.
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=() if family is Activations else pytest.mark.long)
+        for family in FAMILIES
+    ],
+)
+def test_modules(family):
+    assert_parity(layers_problem(family))
 
 
 def test_a_module_of_the_user_with_buffers_that_change():
