@@ -91,7 +91,9 @@ class Averaged(Wrapper):
     ``get_ema_multi_avg_fn`` writes it, gives :math:`p_1` the weight
     :math:`d^{\,t-1}`, which is 0.9 after 100 steps with d = 0.999.
 
-    Buffers (running statistics) are not averaged.
+    A fit of a few hundred steps that is still falling is better off with a smaller
+    decay, 0.99 or less: the average lags behind. Buffers (running statistics) are not
+    averaged.
 
     References
     ----------

@@ -153,12 +153,7 @@ class _Rest:
         self, penalty: Penalty | None, bounds: BoundsLike | None, size: int
     ) -> None:
         if penalty is not None:
-            penalty.check(size)
-            if bounds is not None and not penalty.separable:
-                raise ParameterError(
-                    f"FISTA cannot combine bounds with {type(penalty).__name__}, which "
-                    f"couples parameters. Leave out the bounds, or use L1."
-                )
+            _check_penalty(penalty, bounds, size)
         self.penalty = penalty
         self.box = box_of(bounds, size)
 
@@ -303,3 +298,18 @@ class _Run:
         self.least_norm = min(self.least_norm, self.norm)
         self.least_total = min(self.least_total, self.total)
         return self.idle >= STAGNATION
+
+
+def _check_penalty(penalty: object, bounds: BoundsLike | None, size: int) -> None:
+    """Check that a penalty is one, of this size, and goes with the bounds."""
+    if not isinstance(penalty, Penalty):
+        raise ParameterError(
+            f"The 'penalty' of FISTA must be a Penalty, such as optim.L1(0.1). Got "
+            f"{penalty!r} instead."
+        )
+    penalty.check(size)
+    if bounds is not None and not penalty.separable:
+        raise ParameterError(
+            f"FISTA cannot combine bounds with {type(penalty).__name__}, which couples "
+            f"parameters. Leave out the bounds, or use L1."
+        )

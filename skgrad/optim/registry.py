@@ -88,9 +88,9 @@ optimizer object will do too. Did you mean 'adam'?
     if isinstance(optimizer, Optimizer) and optimizer.params is not None:
         kind = type(optimizer).__name__
         raise ParameterError(
-            f"This {kind} was made for the parameters of one model, {kind}(params). "
-            f"Pass {kind}() without 'params' and 'lr': the fit makes its own "
-            f"parameters and has its own learning rate."
+            f"This {kind} was made for the parameters of one model. Pass {optimizer!r} "
+            f"without 'params' and 'lr': the fit makes its own parameters and has its "
+            f"own learning rate."
         )
     optimizer.validate()
     return optimizer

@@ -94,7 +94,12 @@ def _arrays(x0: Any) -> Tree:
     """Return the leaves of a dict, or anything else, as float64 arrays."""
     if isinstance(x0, Mapping):
         return {name: _arrays(value) for name, value in x0.items()}
-    array = np.asarray(x0.detach() if isinstance(x0, Tensor) else x0)
+    try:
+        array = np.asarray(x0.detach() if isinstance(x0, Tensor) else x0)
+    except ValueError as error:
+        raise ShapeError(
+            f"x0 must be an array, or a dict of arrays of any shapes. Got {x0!r}."
+        ) from error
     if array.dtype.kind in "iub":
         return array.astype(np.float64)
     if array.dtype != np.float64:

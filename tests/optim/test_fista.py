@@ -130,6 +130,11 @@ def test_bounds_with_a_penalty_that_couples_parameters():
         )
 
 
+def test_a_number_is_no_penalty():
+    with pytest.raises(ParameterError, match=r"such as optim.L1\(0.1\). Got 0.3"):
+        FISTA().minimize(lambda x: (x @ x, x), np.ones(2), penalty=0.3)
+
+
 def test_a_penalty_of_another_size():
     with pytest.raises(ShapeError, match="'rate' of L1"):
         FISTA().minimize(lambda x: (x @ x, x), np.ones(2), penalty=L1(np.ones(3)))

@@ -351,9 +351,9 @@ def test_compiled_programs_lead_to_the_same_minimum(monkeypatch):
     found = []
     for worth in (np.inf, 0.0):
         monkeypatch.setattr("skgrad.executor.work.WORTH_COMPILING", worth)
-        found.append(skgrad.minimize(**problem, method="trust-constr"))
-    assert [p.executor for p in made] == ["reference"] * 5 + ["cpu"] * 5
-    explained = [p.explain() for p in made[5:]]
+        found.append(skgrad.minimize(**problem, method="SLSQP"))
+    assert [p.executor for p in made] == ["reference"] * 3 + ["cpu"] * 3
+    explained = [p.explain() for p in made[3:]]
     assert all(re.search(r"\b0 reference instructions", text) for text in explained)
     assert found[0].nit == found[1].nit
     np.testing.assert_allclose(found[0].x, found[1].x, rtol=1e-8)
@@ -442,6 +442,7 @@ def test_a_gradient_that_is_not_finite():
     [
         (np.ones(2, np.float32), DTypeError, r"Got x0 of dtype float32 .*astype"),
         (np.ones(2, complex), DTypeError, "complex128"),
+        ([[1.0, 2.0], [3.0]], ShapeError, "an array, or a dict of arrays"),
         ([np.nan], ParameterError, "x0 must be finite"),
         ([], ParameterError, "x0 is empty"),
         ({}, ParameterError, "x0 is empty"),
