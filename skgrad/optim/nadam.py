@@ -54,7 +54,7 @@ def scale_by_nadam() -> Link:
     ) -> tuple[Tree, NAdamState]:
         b1, b2 = hyper["b1"], hyper["b2"]
         count = ops.add(state.count, 1.0)
-        now, ahead = momentum_at(count, hyper), momentum_at(ops.add(count, 1.0), hyper)
+        now, later = momentum_at(count, hyper), momentum_at(ops.add(count, 1.0), hyper)
         product = ops.multiply(state.product, now)
         mu = tree_map(lambda u, m: running_mean(m, u, b1), updates, state.mu)
         nu = tree_map(
@@ -62,11 +62,12 @@ def scale_by_nadam() -> Link:
         )
         correct_rms = ops.divide(1.0, ops.sqrt(missing_weight(b2, count)))
         of_u = ops.divide(ops.subtract(1.0, now), ops.subtract(1.0, product))
-        of_mu = ops.divide(ahead, ops.subtract(1.0, ops.multiply(product, ahead)))
+        of_mu = ops.divide(later, ops.subtract(1.0, ops.multiply(product, later)))
 
         def scale(u: Tensor, m: Tensor, n: Tensor) -> Any:
             rms = ops.multiply(ops.sqrt(n), cast(correct_rms, n))
-            mean = ops.add(ops.multiply(m, cast(of_mu, m)), u * cast(of_u, u))
+            ahead = ops.multiply(m, cast(of_mu, m))
+            mean = ops.add(ahead, ops.multiply(u, cast(of_u, u)))
             return ops.divide(mean, ops.add(rms, cast(hyper["eps"], n)))
 
         return tree_map(scale, updates, mu, nu), NAdamState(count, product, mu, nu)

@@ -20,9 +20,6 @@ from skgrad.optim.full_batch import (
 
 __all__ = ["ScipyRun"]
 
-# Methods of SciPy that take the box; for the others it must be infinite.
-BOUNDED = ("L-BFGS-B",)
-
 # A rise of more than so many times the decrease expected to first order is a wall: the
 # cubic interpolation of the line search would make the step too small to be seen.
 WALL = 1e3
@@ -61,12 +58,13 @@ class ScipyRun:
             return MinimizeStatus.NOT_FINITE
         if self.norm() <= tol:
             return MinimizeStatus.CONVERGED
+        bounded = np.isfinite([self.box.lb, self.box.ub]).any()
         scipy.optimize.minimize(
             self.evaluate,
             self.best.x,
             method=method,
             jac=True,
-            bounds=self.box if method in BOUNDED else None,
+            bounds=self.box if bounded else None,
             callback=self.after_iteration,
             options={**options, "maxiter": max_iter, "gtol": tol},
         )

@@ -1,6 +1,8 @@
 """SciPy's minimize with derived derivatives: against SciPy with written ones."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -504,3 +506,16 @@ def test_bounds_that_do_not_fit(bounds, error, message):
 def test_constraints_that_are_refused(constraint, error, message):
     with pytest.raises(error, match=message):
         skgrad.minimize(circle, [0.5, 0.5], constraints=constraint)
+
+
+# ------------------------------------------------------------------------- import
+
+
+def test_the_function_has_the_name_whatever_is_imported_first():
+    """A module of the name of a function of its package must not take its place."""
+    code = (
+        "import skgrad.optimize.minimize, skgrad\n"
+        "assert skgrad.optimize.minimize is skgrad.minimize\n"
+        "assert callable(skgrad.minimize)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
