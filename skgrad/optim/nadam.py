@@ -112,7 +112,7 @@ class NAdam(Optimizer):
     References
     ----------
     .. [1] Dozat, T. (2016). Incorporating Nesterov momentum into Adam. ICLR workshop,
-       algorithm 2, with the momentum schedule of its section 3 (and of PyTorch).
+       algorithm 2; the schedule of the momentum is PyTorch's.
 
     Examples
     --------
