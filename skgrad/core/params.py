@@ -12,14 +12,14 @@ import inspect
 import math
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from skgrad.core.checks import shown
 from skgrad.exceptions import ParameterError
 
-__all__ = ["ParamsMixin", "check_integer", "check_interval", "did_you_mean"]
+__all__ = ["ParamsMixin", "did_you_mean"]
 
 Closed = Literal["both", "left", "neither", "right"]
 
@@ -132,12 +132,12 @@ class ParamsMixin:
     def __repr__(self) -> str:
         """Return the call that makes an equal object, defaults left out."""
         defaults = _parameters(type(self))
-        shown = {
+        changed = {
             name: value
             for name, value in self.get_params(deep=False).items()
             if not _same(value, defaults[name].default)
         }
-        arguments = ", ".join(f"{k}={_show(v)}" for k, v in shown.items())
+        arguments = ", ".join(f"{k}={shown(v)}" for k, v in changed.items())
         return f"{type(self).__name__}({arguments})"
 
     def __eq__(self, other: object) -> bool:
@@ -151,99 +151,6 @@ class ParamsMixin:
     def __hash__(self) -> int:
         """Return a hash that `set_params` does not change: that of the class."""
         return hash(type(self))
-
-
-def check_interval(
-    owner: str,
-    name: str,
-    value: object,
-    low: float,
-    high: float,
-    closed: Closed = "neither",
-) -> None:
-    """Check that a parameter is a finite number in an interval.
-
-    Parameters
-    ----------
-    owner : str
-        Class the parameter belongs to, for the message.
-    name : str
-        Name of the parameter, for the message.
-    value : object
-        The value to check. ``bool`` is no number here, and NaN lies in no interval.
-    low, high : float
-        Ends of the interval; may be infinite. An infinite end that is closed allows
-        that infinity.
-    closed : {"both", "left", "neither", "right"}, default="neither"
-        Which ends belong to the interval.
-
-    Raises
-    ------
-    ParameterError
-        If `value` is not a real number of that interval.
-
-    Examples
-    --------
-    >>> from skgrad.core.params import check_interval
-    >>> check_interval("Quantile", "quantile", 0.9, 0, 1)
-    >>> check_interval("Quantile", "quantile", 2, 0, 1)
-    Traceback (most recent call last):
-        ...
-    skgrad.exceptions.ParameterError: The 'quantile' parameter of Quantile must be
-    a float in (0, 1). Got 2 instead.
-    """
-    if _in_interval(value, low, high, closed):
-        return
-    left = "[" if closed in ("left", "both") else "("
-    right = "]" if closed in ("right", "both") else ")"
-    raise ParameterError(
-        f"The {name!r} parameter of {owner} must be a float in "
-        f"{left}{low:g}, {high:g}{right}. Got {_show(value)} instead."
-    )
-
-
-def check_integer(owner: str, name: str, value: object, low: int = 1) -> int:
-    """Return a parameter that is an int of at least `low`, or raise.
-
-    Parameters
-    ----------
-    owner : str
-        Class or function the parameter belongs to, for the message.
-    name : str
-        Name of the parameter, for the message.
-    value : object
-        The value to check; ``bool`` is no int here.
-    low : int, default=1
-        Smallest value allowed.
-
-    Returns
-    -------
-    int
-        The value, a Python int.
-
-    Raises
-    ------
-    ParameterError
-        If `value` is not an int or is below `low`.
-
-    Examples
-    --------
-    >>> from skgrad.core.params import check_integer
-    >>> check_integer("Linear", "in_features", 3)
-    3
-    >>> check_integer("Linear", "in_features", 2.5)
-    Traceback (most recent call last):
-        ...
-    skgrad.exceptions.ParameterError: The 'in_features' parameter of Linear must be
-    an int in [1, inf). Got 2.5 instead.
-    """
-    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if number and value >= low:  # type: ignore[operator]
-        return int(value)  # type: ignore[call-overload, no-any-return]
-    raise ParameterError(
-        f"The {name!r} parameter of {owner} must be an int in [{low}, inf). "
-        f"Got {_show(value)} instead."
-    )
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -322,7 +229,7 @@ def _nested_target(owner: ParamsMixin, name: str) -> ParamsMixin:
         return value
     raise ParameterError(
         f"Cannot set '{name}__...': the {name!r} parameter of {type(owner).__name__} "
-        f"is {_show(value)}, which has no parameters of its own. Pass an object "
+        f"is {shown(value)}, which has no parameters of its own. Pass an object "
         f"instead of a name or a number, and then set its parameters."
     )
 
@@ -336,18 +243,3 @@ def _same(left: object, right: object) -> bool:
     if isinstance(left, float) and isinstance(right, float) and math.isnan(left):
         return math.isnan(right)
     return bool(left == right)
-
-
-def _in_interval(value: object, low: float, high: float, closed: Closed) -> bool:
-    """Tell whether `value` is a number of the interval; NaN and bool are not."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
-    number = float(value)
-    after = number >= low if closed in ("left", "both") else number > low
-    before = number <= high if closed in ("right", "both") else number < high
-    return after and before
-
-
-def _show(value: object) -> str:
-    """Return a ``repr`` that reads well in a message; NumPy scalars as numbers."""
-    return repr(value.item() if isinstance(value, np.generic) else value)

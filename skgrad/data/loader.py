@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skgrad.data.checks import check_boolean, check_integer, wrong_parameter
+from skgrad.core.checks import check_boolean, check_integer, wrong_parameter
 from skgrad.data.dataset import Dataset
 from skgrad.data.samplers import Epochs
 from skgrad.exceptions import ParameterError

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skgrad.data.checks import check_integer, wrong_parameter
+from skgrad.core.checks import check_integer, wrong_parameter
 from skgrad.data.dataset import stacked
 from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 from skgrad.tensor import Tensor

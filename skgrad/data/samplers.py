@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from skgrad.core.checks import check_boolean, check_integer, wrong_parameter
 from skgrad.core.random import generator
-from skgrad.data.checks import check_boolean, check_integer, wrong_parameter
 from skgrad.exceptions import ShapeError
 from skgrad.typing import ArrayLike
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.functional.convert import as_float
 from skgrad.ops.promotion import operands

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import ParamsMixin, check_interval
+from skgrad.core.checks import check_interval
+from skgrad.core.params import ParamsMixin
 from skgrad.exceptions import ParameterError
 from skgrad.losses.checks import check_dtypes, check_shapes
 from skgrad.losses.domain import REALS, Interval

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed
 
 __all__ = ["REALS", "Interval"]
 

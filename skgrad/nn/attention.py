@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skgrad import functional, ops
-from skgrad.core.params import check_integer, check_interval
+from skgrad.core.checks import check_integer, check_interval
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.nn import init
 from skgrad.nn.activation import GELU, Identity

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from skgrad import functional
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.exceptions import ParameterError
 from skgrad.functional.convolution import Padding, Size, paddings, spread
 from skgrad.nn import init

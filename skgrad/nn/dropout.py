@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skgrad import ops
-from skgrad.core.params import check_interval
+from skgrad.core.checks import check_interval
 from skgrad.exceptions import DTypeError
 from skgrad.nn.module import Module
 from skgrad.tensor import Tensor

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.exceptions import DTypeError, ParameterError
 from skgrad.nn import init
 from skgrad.nn.module import Module

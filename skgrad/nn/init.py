@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skgrad.core.params import check_interval, did_you_mean
+from skgrad.core.checks import check_interval
+from skgrad.core.params import did_you_mean
 from skgrad.core.random import generator
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.tensor import Tensor

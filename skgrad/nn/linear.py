@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.exceptions import ShapeError
 from skgrad.nn import init
 from skgrad.nn.inputs import input_of

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skgrad import functional, ops
-from skgrad.core.params import check_integer, check_interval
+from skgrad.core.checks import check_integer, check_interval
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.functional.normalization import standardized
 from skgrad.nn.inputs import input_of

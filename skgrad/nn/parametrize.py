@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from skgrad import functional, ops
-from skgrad.core.params import check_interval
+from skgrad.core.checks import check_interval
 from skgrad.exceptions import ParameterError
 from skgrad.nn.container import ModuleDict
 from skgrad.nn.module import Module

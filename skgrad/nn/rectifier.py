@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skgrad import functional, ops
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.nn.module import Module
 from skgrad.nn.parameter import Parameter, floating_dtype
 from skgrad.tensor import Tensor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skgrad import functional, ops
-from skgrad.core.params import check_integer
+from skgrad.core.checks import check_integer
 from skgrad.exceptions import ShapeError
 from skgrad.nn import init
 from skgrad.nn.dropout import Dropout

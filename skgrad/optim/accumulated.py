@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from skgrad import ops
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed, check_integer
 from skgrad.core.tree import tree_map
 from skgrad.optim.base import Optimizer
-from skgrad.optim.checks import check_integer
 from skgrad.optim.links import Hyper, Link, cast, device_of, zeros_like
 from skgrad.optim.wrapper import Wrapper, inner_link
 from skgrad.tensor import Tensor, tensor

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed
 from skgrad.core.tree import tree_map
 from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (

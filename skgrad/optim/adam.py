@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed
 from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (
     Link,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from skgrad import ops
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed
 from skgrad.core.tree import tree_map
 from skgrad.optim.base import Optimizer
 from skgrad.optim.links import Hyper, Link, cast, chain, device_of

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, TypeAlias
 
 from skgrad import ops
 from skgrad.core import no_grad
-from skgrad.core.params import Closed, ParamsMixin, check_interval
+from skgrad.core.checks import Closed, check_boolean, check_interval
+from skgrad.core.params import ParamsMixin
 from skgrad.core.tree import tree_map
 from skgrad.exceptions import DTypeError, GradientError, ParameterError
-from skgrad.optim.checks import check_boolean
 from skgrad.optim.links import Hyper, Link
 from skgrad.tensor import Tensor
 from skgrad.typing import Tree

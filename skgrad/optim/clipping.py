@@ -5,7 +5,7 @@ from typing import Any
 
 from skgrad import ops
 from skgrad.core import no_grad
-from skgrad.core.params import check_interval
+from skgrad.core.checks import check_interval
 from skgrad.core.tree import tree_leaves, tree_map
 from skgrad.exceptions import GradientError
 from skgrad.tensor import Tensor

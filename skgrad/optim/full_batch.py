@@ -17,9 +17,9 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from skgrad.core.params import ParamsMixin, check_interval
+from skgrad.core.checks import check_integer, check_interval
+from skgrad.core.params import ParamsMixin
 from skgrad.exceptions import ParameterError, ShapeError
-from skgrad.optim.checks import check_integer
 from skgrad.typing import ArrayLike
 
 __all__ = ["FullBatchOptimizer", "MinimizeStatus"]

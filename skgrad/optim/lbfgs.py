@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import scipy
 
+from skgrad.core.checks import check_integer
 from skgrad.optim.bounds import box_of
-from skgrad.optim.checks import check_integer
 from skgrad.optim.full_batch import (
     BoundsLike,
     Callback,

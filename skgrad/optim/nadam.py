@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, NamedTuple
 
 from skgrad import ops
-from skgrad.core.params import Closed
+from skgrad.core.checks import Closed
 from skgrad.core.tree import tree_map
 from skgrad.optim.base import Optimizer, ParamsLike
 from skgrad.optim.links import (

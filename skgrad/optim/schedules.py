@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.core.params import check_interval
-from skgrad.optim.checks import check_integer
+from skgrad.core.checks import check_integer, check_interval
 from skgrad.optim.schedule import Factors, Schedule, State, register_schedule
 
 __all__ = [

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from skgrad.core.params import check_interval
-from skgrad.optim.checks import check_integer
+from skgrad.core.checks import check_integer, check_interval
 from skgrad.optim.schedule import (
     Factors,
     Schedule,

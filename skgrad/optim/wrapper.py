@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from skgrad.core.params import check_interval
+from skgrad.core.checks import check_interval
 from skgrad.exceptions import ParameterError
 from skgrad.optim.base import Group, Optimizer
 from skgrad.optim.links import Hyper, Link

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from skgrad.core.params import ParamsMixin, check_interval, did_you_mean
+from skgrad.core.checks import check_interval
+from skgrad.core.params import ParamsMixin, did_you_mean
 from skgrad.exceptions import ParameterError
 
 

@@ -132,7 +132,7 @@ X3 = np.ones((3, 1))
         ((X3, [1, 2], [1, 1, 1]), {}, ShapeError, "equal numbers of rows"),
         ((X3, [1, 2, 3], [[1, 1, 1]]), {}, ShapeError, r"qid \(1, 3\)"),
         ((X3, [1, 2, 3], [1, 1, 2]), {"n_documents": 1}, ShapeError, "has 2 rows"),
-        ((X3, [1, 2, 3], [1, 1, 2]), {"n_documents": 0}, ParameterError, ">= 1"),
+        ((X3, [1, 2, 3], [1, 1, 2]), {"n_documents": 0}, ParameterError, r"\[1, inf\)"),
         ((X3[:0], [], []), {}, ParameterError, "at least one row"),
     ],
 )

@@ -85,7 +85,7 @@ def test_by_default_an_epoch_is_as_long_as_the_weights():
         (([1.0, -1.0],), {}, ParameterError, "'weights' parameter"),
         (([1.0, np.nan],), {}, ParameterError, "must be finite"),
         (([0.0, 0.0],), {}, ParameterError, "not all zero"),
-        ((WEIGHTS, 0), {}, ParameterError, "'num_samples' .* >= 1"),
+        ((WEIGHTS, 0), {}, ParameterError, r"'num_samples' .* \[1, inf\)"),
         ((WEIGHTS, 5), {"replacement": False}, ParameterError, r"in \[1, 4\]"),
         ((WEIGHTS,), {"replacement": 1}, ParameterError, "True or False"),
         ((WEIGHTS,), {"random_state": -1}, ParameterError, "'random_state'"),

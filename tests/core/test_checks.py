@@ -1,8 +1,10 @@
+"""Checks of parameters."""
+
 import numpy as np
 import pytest
 
+from skgrad.core.checks import check_boolean, check_integer
 from skgrad.exceptions import ParameterError
-from skgrad.optim.checks import check_boolean, check_integer
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int32(3)])
@@ -12,7 +14,7 @@ def test_integers(value):
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, "3", None])
 def test_what_is_no_integer(value):
-    with pytest.raises(ParameterError, match=r"'step_size' parameter of Step.*>= 1"):
+    with pytest.raises(ParameterError, match=r"parameter of Step .* \[1, inf\)"):
         check_integer("Step", "step_size", value, 1)
 
 
