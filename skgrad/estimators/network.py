@@ -59,7 +59,8 @@ def _target_frame(rows: Rows, loss: Loss, dtype: Any) -> tuple[Array, Array, Arr
         parts = (np.zeros_like(shift), shift, scale)
     else:
         start = get_link(loss.link).link(np.maximum(mean, np.finfo(dtype).tiny))
-        parts = (start, start, np.ones_like(scale))
+        shift, scale = loss.rescaled(start, np.ones_like(scale))
+        parts = (shift, shift, scale)
     offset, y_shift, y_scale = (np.asarray(part, dtype=dtype) for part in parts)
     return offset, y_shift, y_scale
 

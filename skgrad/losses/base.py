@@ -58,7 +58,7 @@ class Loss(ParamsMixin, ABC):
     convex : bool
         Whether the value is a convex function of ``raw_prediction``.
     has_optimal_constant : bool
-        Whether `optimal_constant` is available.
+        Whether the class has an `optimal_constant` of its own.
     has_distribution : bool
         Whether `distribution` is available.
     hyperparameter_domains : mapping of str to Interval
@@ -82,7 +82,6 @@ class Loss(ParamsMixin, ABC):
     twice_differentiable: bool = True
     separable: bool = False
     convex: bool = False
-    has_optimal_constant: bool = True
     has_distribution: bool = False
     hyperparameter_domains: ClassVar[Mapping[str, Interval]] = MappingProxyType({})
 
@@ -196,8 +195,14 @@ class Loss(ParamsMixin, ABC):
         """
         raise ParameterError(
             f"The best constant for the loss {self.name!r} is not known. Ask "
-            "has_optimal_constant first."
+            "has_optimal_constant first, or write a class derived from Loss with an "
+            "optimal_constant."
         )
+
+    @property
+    def has_optimal_constant(self) -> bool:
+        """Whether the class has an `optimal_constant` of its own."""
+        return type(self).optimal_constant is not Loss.optimal_constant
 
     def hyperparameters(self) -> dict[str, float]:
         """Return the float parameters of the constructor by name.
@@ -294,20 +299,20 @@ class Loss(ParamsMixin, ABC):
         return raw_prediction[..., 0] if k == 1 else raw_prediction[..., :k]
 
     def rescaled(self, shift: Any, scale: Any) -> tuple[Any, Any]:
-        """Return how raw predictions change when the targets are shifted and scaled.
+        """Return how raw predictions change when locations are shifted and scaled.
 
         Parameters
         ----------
         shift, scale : ndarray of shape () or (n_outputs,)
-            Targets ``y`` become ``shift + scale * y``.
+            Locations ``m`` become ``shift + scale * m``; with an identity link that is
+            what becomes of the targets.
 
         Returns
         -------
         shift, scale : ndarray
             Raw predictions ``f`` become ``shift + scale * f``, with an entry for each
-            raw prediction. For losses with an identity link only. With several raw
-            predictions per target all but the locations stay as they are, unless the
-            loss says otherwise.
+            raw prediction. With several of them per target all but the locations stay
+            as they are, unless the loss says otherwise.
 
         Examples
         --------

@@ -191,7 +191,6 @@ class Focal(ProbabilityLoss):
     [0.173287, 6e-06]
     """
 
-    has_optimal_constant = False
     hyperparameter_domains: ClassVar[Mapping[str, Interval]] = MappingProxyType(
         {"gamma": Interval(0.0, np.inf, "left")}
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.exceptions import DTypeError, ParameterError, ShapeError
+from skgrad.exceptions import DTypeError, ShapeError
 from skgrad.losses.base import Hyper, Loss
 from skgrad.tensor import Tensor
 
@@ -45,8 +45,6 @@ class FunctionLoss(Loss):
     >>> loss(skgrad.tensor([0.0]), skgrad.tensor([2.0])).numpy().tolist()
     [16.0]
     """
-
-    has_optimal_constant = False
 
     def __init__(
         self, function: Callable[[Tensor, Tensor], Tensor], link: str = "identity"
@@ -105,25 +103,6 @@ class FunctionLoss(Loss):
         values = self.function(y_true, raw_prediction)
         _check_returned(self.name, values, raw_prediction.shape[0])
         return values
-
-    def optimal_constant(self, y: Any, sample_weight: Any = None) -> Any:
-        """Raise: the best constant of an arbitrary function is not known.
-
-        Parameters
-        ----------
-        y, sample_weight : array-like
-            Not used.
-
-        Raises
-        ------
-        ParameterError
-            Always; ask `has_optimal_constant` first.
-        """
-        raise ParameterError(
-            f"The best constant for the loss function {self.name!r} is not known: a "
-            f"FunctionLoss has no optimal_constant. Write a class derived from Loss to "
-            f"give one."
-        )
 
 
 def _check_returned(name: str, values: Any, n_samples: int) -> None:

@@ -32,7 +32,6 @@ class RankingLoss(Loss):
     """Base of the losses of queries. Only differences of scores count."""
 
     task = "ranking"
-    has_optimal_constant = False
 
     def _check_shapes(self, y_true: Tensor, raw_prediction: Tensor) -> None:
         y, raw = tuple(y_true.shape), tuple(raw_prediction.shape)

@@ -44,6 +44,16 @@ class LaplaceNLL(Loss):
         return log_scale + distance * skgrad.exp(-log_scale)
 
 
+class LogMeanNLL(LaplaceNLL):
+    """The same with the logarithm of the location as a raw prediction."""
+
+    link = "log"
+
+    def pointwise(self, y_true, raw_prediction, **hyperparameters):
+        mean, log_scale = skgrad.exp(raw_prediction[:, 0]), raw_prediction[:, 1]
+        return log_scale + abs(y_true - mean) * skgrad.exp(-log_scale)
+
+
 def branching(y_true, raw_prediction):
     """Return squared errors after a look at a value, which no trace can record."""
     error = y_true - raw_prediction

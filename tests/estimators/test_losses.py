@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy
 from estimators.battery import FAST
-from estimators.models import LaplaceNLL, Residual
+from estimators.models import LaplaceNLL, LogMeanNLL, Residual
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
@@ -22,6 +22,7 @@ from skgrad import (
     MLPClassifier,
     MLPRegressor,
     ModuleRegressor,
+    tensor,
 )
 from skgrad.exceptions import ShapeError
 from skgrad.losses import Expectile, Focal, GaussianNLL, Hinge, StudentTNLL, Tweedie
@@ -348,6 +349,17 @@ def test_a_loss_of_the_user_may_take_several_raw_predictions(rng):
     assert not hasattr(model, "predict_distribution")
     with pytest.raises(ShapeError, match=r"takes \(5, 2\).*Give the model 2 outputs"):
         LaplaceNLL()(np.zeros(5), np.zeros(5))
+
+
+def test_with_a_log_link_only_locations_start_at_the_mean(rng):
+    X, y, _ = spread(rng)
+    params = {**MLP, "max_iter": 1, "learning_rate": 1e-300, "loss": LogMeanNLL()}
+    model = MLPRegressor(**params).fit(X, y / 1000)
+    raw = model.predict_raw(X)
+    np.testing.assert_array_equal(model.predict(X), np.exp(raw[:, 0]))
+    network = model.module_(tensor((X - X.mean(axis=0)) / X.std(axis=0))).numpy()
+    start = [np.log(y.mean() / 1000), 0.0]
+    np.testing.assert_allclose(raw, network + start, rtol=1e-10, atol=1e-12)
 
 
 def test_a_point_prediction_has_no_distribution(rng):
