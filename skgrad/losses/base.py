@@ -103,8 +103,8 @@ class Loss(ParamsMixin, ABC):
         Tensor of shape (n_samples,)
             Values per sample, in the dtype of `raw_prediction`, summed over outputs.
             Values of `y_true` are checked against its domain only outside of a trace.
-            Finite arguments give no NaN, as values or first derivatives; what exceeds
-            the largest number is infinite.
+            The losses of skgrad give no NaN for finite arguments, neither as values nor
+            as first derivatives; what exceeds the largest number is infinite.
 
         Raises
         ------

@@ -248,11 +248,10 @@ class ListNet(RankingLoss):
         See `Loss.pointwise`.
         """
         is_document = _is_document(y_true)
-        # A query without documents gets equal scores: a softmax of nothing is NaN.
-        is_empty = ops.logical_not(_any(is_document))
-        shown = ops.logical_or(is_document, is_empty)
-        y, raw = (ops.where(is_document, x, 0.0) for x in (y_true, raw_prediction))
-        y, raw = (ops.where(shown, x, -np.inf) for x in (y, raw))
+        # The lowest number, not -inf: in a query without documents all scores are then
+        # equal, where a softmax of nothing would be NaN.
+        lowest = float(np.finfo(raw_prediction.dtype).min)
+        y, raw = (ops.where(is_document, x, lowest) for x in (y_true, raw_prediction))
         first = ops.where(is_document, functional.softmax(y), 0.0)
         values: Tensor = ops.sum(ops.multiply(first, surprise(first, raw)), axis=-1)
         return values
@@ -264,17 +263,9 @@ def _is_document(y_true: Tensor) -> Tensor:
     return found
 
 
-def _any(mask: Tensor) -> Tensor:
-    """Return whether a row of a mask has a True, as a column."""
-    found: Tensor = ops.max(ops.where(mask, 1.0, 0.0), axis=-1, keepdims=True) > 0
-    return found
-
-
-def _pairs(compare: Any, x: Tensor, other: Tensor | None = None) -> Tensor:
+def _pairs(compare: Any, x: Tensor) -> Tensor:
     """Return ``compare(x_i, x_j)`` for all pairs of documents, (n_queries, n, n)."""
-    compared: Tensor = compare(
-        ops.expand_dims(x, -1), ops.expand_dims(x if other is None else other, -2)
-    )
+    compared: Tensor = compare(ops.expand_dims(x, -1), ops.expand_dims(x, -2))
     return compared
 
 

@@ -39,6 +39,35 @@ def test_minus_the_logarithm_of_scipys_density(loss, rng):
     np.testing.assert_allclose(values_of(loss, y, raw), expected, rtol=1e-9, atol=1e-9)
 
 
+def textbook(loss, y, m, g):
+    """Return the negative log-density as it is written."""
+    z = (y - m) / mp.exp(g)
+    if isinstance(loss, losses.GaussianNLL):
+        return mp.log(2 * mp.pi) / 2 + g + z**2 / 2
+    df = mp.mpf(loss.df)
+    constant = mp.log(df * mp.pi) / 2 + mp.loggamma(df / 2) - mp.loggamma((df + 1) / 2)
+    return g + (df + 1) / 2 * mp.log(1 + z**2 / df) + constant
+
+
+@pytest.mark.parametrize("loss", [LOSSES[0], LOSSES[2], LOSSES[4]], ids=repr)
+@pytest.mark.parametrize("order", [(0, 0), (1, 0), (0, 1)])
+def test_textbook_formula_in_high_precision(loss, order):
+    residuals = [1e-9, -0.3, 1.0, -40.0, 1e6]
+    raw = np.array([(0.5 + r, g) for r in residuals for g in (-5.0, 0.0, 0.1, 9.0)])
+    y = np.full(len(raw), 0.5)
+    if order == (0, 0):
+        found = values_of(loss, y, raw)
+    else:
+        found = gradient_of(loss, y, raw)[:, order[1]]
+    with mp.workdps(60):
+        expected = [
+            float(mp.diff(lambda m, g: textbook(loss, 0.5, m, g), tuple(row), order))
+            for row in raw.tolist()
+        ]
+    # Terms of the size of 10 cancel.
+    np.testing.assert_allclose(found, expected, rtol=2e-14, atol=2e-15)
+
+
 @pytest.mark.parametrize("x", [1e-300, 1e-8, 0.3, 1.0, 7.5, 1e3, 1e9, 1e300])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_ratio_of_gamma_functions(x, dtype):
