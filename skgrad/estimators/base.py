@@ -166,7 +166,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 self._check_domain(loss, part.y)
         rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
-        module = self._module_to_fit(rows, loss, seed, proceed)
+        module = self._module_to_fit(rows, loss, frame, seed, proceed)
         work = Fitting(self, rows, held_out, frame, module, loss, seed, partial)
         fit = work.run(self._state if proceed else None)
         self._structure_fitted = structure
@@ -263,7 +263,9 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _strata(self, y: Array) -> Array | None:
         return None
 
-    def _module_to_fit(self, rows: Rows, loss: Loss, seed: int, proceed: bool):
+    def _module_to_fit(
+        self, rows: Rows, loss: Loss, frame: Frame, seed: int, proceed: bool
+    ):
         if proceed:
             return copy.deepcopy(self.module_)
         encoded, n_outputs = self._encode(rows.y, loss)
@@ -275,10 +277,17 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 f"{type(module).__name__} instead."
             )
         module = module.to(dtype=self._parameter_dtype(rows))
-        self._start(module, rows, encoded, loss)
+        self._start(module, rows, encoded, loss, frame)
         return module
 
-    def _start(self, module: nn.Module, rows: Rows, encoded: Array, loss: Loss) -> None:
+    def _start(
+        self,
+        module: nn.Module,
+        rows: Rows,
+        encoded: Array,
+        loss: Loss,
+        frame: Frame,
+    ) -> None:
         """Set initial parameters that depend on the data."""
 
     # --- after the fit ------------------------------------------------------------

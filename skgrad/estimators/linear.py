@@ -10,7 +10,11 @@ from skgrad import nn
 from skgrad.estimators.base import BaseGradientEstimator, uses_minibatches
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
-from skgrad.estimators.scaling import weighted_mean, weighted_mean_and_scale
+from skgrad.estimators.scaling import (
+    target_frame,
+    weighted_mean,
+    weighted_mean_and_scale,
+)
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.losses import Loss, SquaredError
 from skgrad.optim import LBFGS, Newton, get_optimizer
@@ -52,12 +56,15 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
             parameter.assign_(np.zeros(parameter.shape))
         return module
 
-    def _start(self, module, rows: Rows, encoded: Array, loss: Loss) -> None:
+    def _start(
+        self, module, rows: Rows, encoded: Array, loss: Loss, frame: Frame
+    ) -> None:
         """Start at the best constant model, where that is known."""
         all_rows = not uses_minibatches(self)
         if self.fit_intercept and all_rows and loss.has_optimal_constant:
             constant = loss.optimal_constant(encoded, rows.w)
-            module.bias.assign_(np.atleast_1d(np.asarray(constant, dtype=np.float64)))
+            output = (constant - frame.y_shift) / frame.y_scale
+            module.bias.assign_(np.atleast_1d(np.asarray(output, dtype=np.float64)))
 
     def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
         frame = Frame.identity(rows.X.shape[1], np.float64)
@@ -72,7 +79,12 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
             mean = weighted_mean(rows.X, rows.w)
         if not self.fit_intercept:
             mean = np.zeros_like(mean)  # centring would be an intercept
-        return Frame(mean, scale, frame.offset, frame.y_shift, frame.y_scale)
+        target = (frame.offset, frame.y_shift, frame.y_scale)
+        if loss.raw_per_target > 1 and self.standardize and self.fit_intercept:
+            # One tolerance for coefficients of a location and of the logarithm of a
+            # scale: only then are they of one size, whatever the unit of the targets.
+            target = target_frame(rows.y, rows.w, loss, np.float64)
+        return Frame(mean, scale, *target)
 
     def _make_optimizer(self, loss: Loss, module: nn.Module):
         if not isinstance(self.optimizer, str) or self.optimizer != "auto":
@@ -97,9 +109,10 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         coef = module.weight.numpy() / frame.x_scale
         intercept = -coef @ frame.x_mean
         if module.bias is not None:
-            intercept = intercept + module.bias.numpy()
+            intercept = frame.raw_prediction(intercept + module.bias.numpy())
         else:
             intercept = np.zeros(len(coef))
+        coef = (coef.T * frame.y_scale).T
         self.coef_, self.intercept_ = self._coefficients(coef, intercept)
 
     def _raw_of(self, X: Array) -> Array:
@@ -130,8 +143,8 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Coefficients on the original scale of the inputs; for a loss with a distribution
-        a row for each location, then one for the logarithm of each scale.
+        Coefficients on the original scale of the inputs and targets; for a loss with a
+        distribution a row for each location, then one for the logarithm of each scale.
     intercept_ : float or ndarray of shape (n_outputs,)
         Intercept; 0 if ``fit_intercept=False``.
     {attributes}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -11,13 +10,11 @@ from skgrad import nn
 from skgrad.estimators.base import BaseGradientEstimator
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
-from skgrad.estimators.scaling import weighted_mean_and_scale
+from skgrad.estimators.scaling import target_frame, weighted_mean_and_scale
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
-from skgrad.losses.links import get_link
 from skgrad.train import Frame
-from skgrad.typing import Array
 
 __all__ = ["MLPClassifier", "MLPRegressor", "ModuleClassifier", "ModuleRegressor"]
 
@@ -43,26 +40,8 @@ class BaseNetwork(NestedParams, BaseGradientEstimator):
         mean, scale = (moment.astype(dtype) for moment in moments)
         target = (frame.offset, frame.y_shift, frame.y_scale)
         if self._task == "regression":
-            target = _target_frame(rows, loss, dtype)
+            target = target_frame(rows.y, rows.w, loss, dtype)
         return Frame(mean, scale, *target)
-
-
-def _target_frame(rows: Rows, loss: Loss, dtype: Any) -> tuple[Array, Array, Array]:
-    """Return offset, y_shift and y_scale.
-
-    With an identity link the targets are standardised. With another link the network
-    starts at the link of the mean: it only has to learn the deviations.
-    """
-    mean, scale = weighted_mean_and_scale(rows.y.astype(np.float64), rows.w)
-    if loss.link == "identity":
-        shift, scale = loss.rescaled(mean, scale)
-        parts = (np.zeros_like(shift), shift, scale)
-    else:
-        start = get_link(loss.link).link(np.maximum(mean, np.finfo(dtype).tiny))
-        shift, scale = loss.rescaled(start, np.ones_like(scale))
-        parts = (shift, shift, scale)
-    offset, y_shift, y_scale = (np.asarray(part, dtype=dtype) for part in parts)
-    return offset, y_shift, y_scale
 
 
 class BaseMLP(BaseNetwork):

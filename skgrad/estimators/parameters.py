@@ -48,8 +48,8 @@ DESCRIPTIONS = {
         Fit an intercept, which is never penalised.""",
     "standardize": """bool, default={default}
         Scale the inputs to mean 0 and variance 1 inside the model (and, in networks
-        with an identity link, the targets too: the loss then sees standardised
-        targets). Predictions and coefficients are on the original scale. With a
+        with an identity link, the targets too, as in linear models with a loss that
+        fits a distribution: the loss then sees standardised targets). Predictions and coefficients are on the original scale. With a
         penalty it acts on the coefficients of the standardised inputs.""",
     "optimizer": """str or optimizer, default={default}
         "sgd", "adam" or another of ``optim.OPTIMIZERS``, or an object such as

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from skgrad.losses import Loss, get_link
 from skgrad.typing import Array
 
-__all__ = ["weighted_mean", "weighted_mean_and_scale"]
+__all__ = ["target_frame", "weighted_mean", "weighted_mean_and_scale"]
 
 # Rows are centred in blocks that stay in the cache, once, without a copy of the data.
 BLOCK_BYTES = 2**19
@@ -51,3 +54,23 @@ def weighted_mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
     eps = np.finfo(np.float64).eps
     constant = variance <= len(x) * eps * variance + (len(x) * mean * eps) ** 2
     return mean, np.where(constant, 1.0, np.sqrt(variance))
+
+
+def target_frame(
+    y: Array, w: Array, loss: Loss, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """Return offset, y_shift and y_scale.
+
+    With an identity link the targets are standardised. With another link the model
+    starts at the link of the mean: it only has to learn the deviations.
+    """
+    mean, scale = weighted_mean_and_scale(y.astype(np.float64), w)
+    if loss.link == "identity":
+        shift, scale = loss.rescaled(mean, scale)
+        parts = (np.zeros_like(shift), shift, scale)
+    else:
+        start = get_link(loss.link).link(np.maximum(mean, np.finfo(dtype).tiny))
+        shift, scale = loss.rescaled(start, np.ones_like(scale))
+        parts = (shift, shift, scale)
+    offset, y_shift, y_scale = (np.asarray(part, dtype=dtype) for part in parts)
+    return offset, y_shift, y_scale

@@ -262,6 +262,22 @@ def test_a_linear_model_comes_to_the_optimum_of_scipy(rng, loss, optimizer):
 
 
 @every_likelihood
+@pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
+def test_the_unit_of_the_target_does_not_matter_to_a_linear_model(rng, loss, optimizer):
+    X, y, _ = spread(rng)
+    y = (y - 1000) / 200
+    model = GradientLinearRegressor(loss=loss, optimizer=optimizer, tol=1e-8)
+    one = clone(model).fit(X, y)
+    other = clone(model).fit(X, 1e6 * y - 5e7)
+    factor = np.array([1e6, 1.0])
+    np.testing.assert_allclose(other.coef_.T, one.coef_.T * factor, rtol=1e-4)
+    expected = one.intercept_ * factor + [-5e7, np.log(1e6)]
+    np.testing.assert_allclose(other.intercept_, expected, rtol=1e-6)
+    plain = clone(model).set_params(fit_intercept=False).fit(X, y)
+    assert plain.intercept_.tolist() == [0.0, 0.0]
+
+
+@every_likelihood
 @pytest.mark.parametrize("cls", ["mlp", "module"])
 def test_a_network_predicts_location_and_scale_in_the_users_units(rng, loss, cls):
     X, y, scale = spread(rng, n=1000)
