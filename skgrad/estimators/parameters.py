@@ -49,8 +49,9 @@ DESCRIPTIONS = {
     "standardize": """bool, default={default}
         Scale the inputs to mean 0 and variance 1 inside the model (and, in networks
         with an identity link, the targets too, as in linear models with a loss that
-        fits a distribution: the loss then sees standardised targets). Predictions and coefficients are on the original scale. With a
-        penalty it acts on the coefficients of the standardised inputs.""",
+        fits a distribution: the loss then sees standardised targets). Predictions and
+        coefficients are on the original scale. With a penalty it acts on the
+        coefficients of the standardised inputs.""",
     "optimizer": """str or optimizer, default={default}
         "sgd", "adam" or another of ``optim.OPTIMIZERS``, or an object such as
         ``optim.Adam(b1=0.95)`` or ``optim.Averaged(optim.Adam())``. "lbfgs",
