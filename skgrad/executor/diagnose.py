@@ -115,8 +115,12 @@ def culprit_of_steps(
     ----------
     graph : Graph
         A graph of primitives, not fused.
-    carry, fixed, varying, rows
+    carry, fixed : sequence of array
         As in :meth:`skgrad.executor.Program.steps`; repeated on the reference executor.
+    varying : sequence of Rows, Table or Same
+        Likewise.
+    rows : array of int64 of shape (n_steps, n_rows)
+        Likewise.
 
     Returns
     -------
@@ -124,6 +128,22 @@ def culprit_of_steps(
         Counted from 0; the number of steps if all results are finite.
     culprit : Culprit or None
         As :func:`culprit` returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad import ops
+    >>> from skgrad.executor import Table, culprit_of_steps, trace
+    >>> program = trace(lambda total, x: (total + ops.log(x), total), 0.0, 1.0)
+    >>> step, found = culprit_of_steps(
+    ...     program.graph,
+    ...     [np.array(0.0)],
+    ...     [],
+    ...     [Table(np.array([1.0, -1.0]))],
+    ...     np.zeros((2, 0), dtype=np.int64),
+    ... )
+    >>> step, found.operands
+    (1, (-1.0,))
     """
     run = ReferenceExecutor(graph).run
     for step in range(len(rows)):
@@ -144,13 +164,25 @@ def culprit_of_sums(
     ----------
     graph : Graph
         A graph of primitives, not fused.
-    fixed, blocks
-        As in :meth:`skgrad.executor.Program.sums`.
+    fixed : sequence of array
+        As in :meth:`skgrad.executor.Program.sums`; run on the reference executor.
+    blocks : iterable of sequence of array
+        Likewise.
 
     Returns
     -------
     Culprit or None
         As :func:`culprit` returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad import ops
+    >>> from skgrad.executor import culprit_of_sums, trace
+    >>> program = trace(lambda w, x: ops.sum(ops.sqrt(w * x)), 1.0, np.zeros(2))
+    >>> blocks = [[np.array([1.0, 4.0])], [np.array([9.0, -9.0])]]
+    >>> culprit_of_sums(program.graph, [np.array(1.0)], blocks).operands
+    (-9.0,)
     """
     run = ReferenceExecutor(graph).run
     for block in blocks:

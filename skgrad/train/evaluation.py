@@ -83,7 +83,7 @@ class Evaluation:
             or len(self._last[1]) < 2 + hessian
         ):
             found = self._finished(theta, self._sums(theta, hessian))
-            if not all(np.isfinite(part).all() for part in found):
+            if not all(np.isfinite(part).all() for part in found[:2]):
                 self._not_finite_at = theta.copy()
             self._last = (key, found)
         return self._last[1][: 2 + hessian]
@@ -94,12 +94,13 @@ class Evaluation:
         function = self.hessian if hessian else self.gradient
         return dict(zip(names, self._over_rows(function, theta), strict=True))
 
-    def culprit(self) -> Culprit | None:
-        """Return what is to blame for the last evaluation that was not finite."""
-        theta = self._not_finite_at
-        if theta is None:
-            return None
-        before = tree_leaves(self._before(theta))
+    def culprit(self, theta: Array) -> Culprit | None:
+        """Return what is to blame for the last evaluation that was not finite.
+
+        Where value and gradient always were, it is looked for in the Hessian at theta.
+        """
+        at = theta if self._not_finite_at is None else self._not_finite_at
+        before = tree_leaves(self._before(at))
         for function in (self.gradient, self.hessian):
             program = self._programs.get(function)
             if program is not None and program.executor != "eager":

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from skgrad.backend.cpu.threads import blas_threads
-from skgrad.exceptions import DivergenceError, ParameterError
+from skgrad.exceptions import ParameterError
 from skgrad.losses import KinkedLoss, Loss
 from skgrad.optim import (
     L1,
@@ -204,7 +204,7 @@ class _FullBatch:
         scale = evaluation.gradient_scale(self.theta, newton and part is None)
         at_start = evaluation(self.theta)[0]
         if not np.isfinite([scale, at_start]).all():
-            raise _not_finite(0, evaluation)
+            raise not_finite("after 0 iterations", evaluation.culprit(self.theta))
         tol = self.tol * scale
         widths: Sequence[float | None] = (None,)
         if isinstance(loss, KinkedLoss):
@@ -256,7 +256,8 @@ class _FullBatch:
             if status is MinimizeStatus.STOPPED:
                 break
         if status is MinimizeStatus.NOT_FINITE:
-            raise _not_finite(len(self.epochs), evaluation)
+            when = f"after {len(self.epochs)} iterations"
+            raise not_finite(when, evaluation.culprit(self.theta))
         return _REASONS[status]
 
     def _state(self, theta: Array) -> TrainState:
@@ -332,7 +333,3 @@ def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterErro
         f"optimizer={name!r} cannot minimise an L1 penalty (alpha={objective.alpha:g}, "
         f"l1_ratio={objective.l1_ratio:g}). Use 'lbfgs' or 'fista', or l1_ratio=0."
     )
-
-
-def _not_finite(n_iter: int, evaluation: Evaluation) -> DivergenceError:
-    return not_finite(f"after {n_iter} iterations", evaluation.culprit())

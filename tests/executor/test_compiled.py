@@ -5,10 +5,12 @@ import threading
 import numpy as np
 import pytest
 import random_graphs
+from backend.cpu import interpreter
 from cases import ELEMENTWISE, STRUCTURAL_ROWS
 from hypothesis import given, settings
 
 from skgrad import functional, grad, ops
+from skgrad.backend.cpu import backend
 from skgrad.core.tree import tree_leaves
 from skgrad.executor import Rows, Same, Table, trace
 from skgrad.executor.compiled import CompiledExecutor
@@ -59,6 +61,13 @@ def test_elementwise_primitives(names, dtype, rng):
     compiled(together, np.ones((3, 7), dtype), args)
 
 
+@pytest.fixture(params=["in Python", pytest.param("compiled", marks=pytest.mark.long)])
+def kernels(request, monkeypatch):
+    """Run kernels in Python, and compiled in the long run: they are many."""
+    if request.param == "in Python":
+        monkeypatch.setattr(backend, "kernel", interpreter.address)
+
+
 # What has no instruction of its own and runs on the reference backend, and why.
 WITHOUT = {"argsort": "NumPy's sort uses the processor's vectors already"}
 
@@ -67,7 +76,7 @@ WITHOUT = {"argsort": "NumPy's sort uses the processor's vectors already"}
     ("name", "case"),
     [pytest.param(name, case, id=f"{name}-{i}") for name, i, case in STRUCTURAL_ROWS],
 )
-def test_other_primitives(name, case, rng):
+def test_other_primitives(name, case, rng, kernels):
     args = [rng.normal(size=shape) for shape in case.shapes]
     compiled(case.call, *args, reference=int(name in WITHOUT))
 
@@ -125,7 +134,7 @@ M = np.random.default_rng(1).normal(size=(6, 5))
         lambda x: x[np.array([[0, -1], [2, 2]])] * 2.0,
     ],
 )
-def test_layouts(function):
+def test_layouts(function, kernels):
     compiled(function, M)
 
 

@@ -89,7 +89,7 @@ def _array(pointer, operand, extents, sizes, moving):
         for letter in operand.strides
     ]
     shape = [1 if s == 0 else n for n, s in zip(extents, strides, strict=True)]
-    if 0 in extents:
+    if 0 in shape:
         return np.zeros(shape, dtype)
     reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
     low = sum(r for r in reach if r < 0)
