@@ -9,7 +9,7 @@ import numpy as np
 from skgrad import nn
 from skgrad.estimators.base import BaseGradientEstimator
 from skgrad.estimators.fitting import Rows
-from skgrad.estimators.parameters import NestedParams, documented
+from skgrad.estimators.parameters import ACTIVATIONS, NestedParams, documented
 from skgrad.estimators.scaling import target_frame, weighted_mean_and_scale
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.exceptions import ParameterError
@@ -17,15 +17,6 @@ from skgrad.losses import Loss
 from skgrad.train import Frame
 
 __all__ = ["MLPClassifier", "MLPRegressor", "ModuleClassifier", "ModuleRegressor"]
-
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "logistic": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "identity": nn.Identity,
-}
 
 
 class BaseNetwork(NestedParams, BaseGradientEstimator):
@@ -59,10 +50,20 @@ class BaseMLP(BaseNetwork):
             widths.append(int(width))
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[self.activation]()]
+            layers += [nn.Linear(n_in, n_out), self._make_activation()]
             if self.dropout:
                 layers.append(nn.Dropout(self.dropout))
         return nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs or 1))
+
+    def _make_activation(self) -> nn.Module:
+        if isinstance(self.activation, nn.Module):
+            kind = type(self.activation).__name__
+            raise ParameterError(
+                f"The 'activation' parameter of {type(self).__name__} must be a name "
+                f"or make a module for each layer. Got a module: pass nn.{kind}."
+            )
+        known = isinstance(self.activation, str)
+        return ACTIVATIONS[self.activation]() if known else self.activation()
 
 
 class BaseModule(BaseNetwork):

@@ -8,12 +8,27 @@ from typing import Any
 
 import numpy as np
 
+from skgrad import nn
 from skgrad.estimators.sklearn_private import HasMethods, Interval, StrOptions
 from skgrad.exceptions import ParameterError
 from skgrad.losses import LOSSES, get_loss
 from skgrad.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 
 __all__ = ["NestedParams", "documented"]
+
+ACTIVATIONS = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
+    "logistic": nn.Sigmoid,
+    "mish": nn.Mish,
+    "relu": nn.ReLU,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
 
 # One description per parameter, for every class whose __init__ takes it. A class that
 # means something else by a name gives its own words to `documented`.
@@ -26,9 +41,10 @@ DESCRIPTIONS = {
         "student_t_nll" fit a scale too, see ``predict_distribution``.""",
     "hidden_layer_sizes": """tuple of int, default={default}
         Units of each hidden layer; an int means one layer.""",
-    "activation": """str, default={default}
-        After each hidden layer: "relu", "tanh", "logistic", "silu", "gelu" or
-        "identity".""",
+    "activation": """str or callable, default={default}
+        After each hidden layer: "relu", "leaky_relu", "elu", "selu", "silu", "gelu",
+        "mish", "softplus", "tanh", "logistic" or "identity"; or what makes a module,
+        such as ``nn.PReLU``.""",
     "dropout": """float in [0, 1), default={default}
         Rate of dropout after each hidden activation, while fitting only.""",
     "module": """class or callable
@@ -141,9 +157,7 @@ class DTypeOptions(StrOptions):
 CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(LOSSES.keys()), HasMethods("pointwise"), callable],
     "hidden_layer_sizes": ["array-like", _COUNT],
-    "activation": [
-        StrOptions({"relu", "tanh", "logistic", "silu", "gelu", "identity"}),
-    ],
+    "activation": [StrOptions(ACTIVATIONS.keys()), callable],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "module": [callable],
     "module_params": [dict, None],

@@ -22,7 +22,7 @@ from skgrad import (
     nn,
     optim,
 )
-from skgrad.estimators.network import ACTIVATIONS
+from skgrad.estimators.parameters import ACTIVATIONS
 from skgrad.exceptions import ParameterError
 
 FAST = {"tol": None, "max_iter": 20, "random_state": 0, "batch_size": 16}
@@ -153,6 +153,16 @@ def test_activations(name):
     found = [type(m) for m in model.module_.modules()]
     assert found.count(ACTIVATIONS[name]) == 2
     assert np.isfinite(model.loss_)
+
+
+def test_an_activation_with_parameters_of_its_own():
+    X, y = make_data()
+    model = MLPRegressor(activation=nn.PReLU, hidden_layer_sizes=(4, 4), **FAST)
+    layers = model.fit(X, y).module_.modules()
+    slopes = [m.weight.item() for m in layers if isinstance(m, nn.PReLU)]
+    assert len(set(slopes)) == 2  # one for each layer, both fitted
+    with pytest.raises(ParameterError, match=r"Got a module: pass nn\.PReLU"):
+        MLPRegressor(activation=nn.PReLU()).fit(X, y)
 
 
 def test_dropout_follows_each_hidden_layer_and_rests_in_predict():
