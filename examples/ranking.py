@@ -64,7 +64,7 @@ def fit_ranker(loss, X, y, qid):
         train.Frame.identity(padded.X.shape[1:], "float32"),
         train.Settings(learning_rate=0.01, batch_size=32, max_iter=60, tol=None),
     )
-    objective.store(fit.state.params, fit.state.state["buffers"])
+    objective.store(fit.params, fit.state.state["buffers"])
 
     def score(X, qid):
         padded = pad_groups(X, np.zeros(len(X)), qid)
