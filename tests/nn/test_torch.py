@@ -83,8 +83,11 @@ def _in(named):
 
 
 def results(name, dtype, training, rng):
-    """Return the layer's step, its arguments and what PyTorch makes of them."""
-    row = LAYERS[name]
+    return results_of(LAYERS[name], dtype, training, rng)
+
+
+def results_of(row, dtype, training, rng):
+    """Return a layer's step, its arguments and what PyTorch makes of them."""
     ours, theirs = row.pair(dtype)
     args = row.args(rng, dtype)
     module = isinstance(theirs, torch.nn.Module)
