@@ -178,6 +178,15 @@ def random_seed(seed: int) -> Any:
     ...     b = skgrad.nn.Linear(2, 1)
     >>> bool((a.weight.numpy() == b.weight.numpy()).all())
     True
+
+    Weights and masks have a stream each: masks drawn first change no weight. Shuffles
+    and splits have theirs, from the ``random_state`` of a loader or an estimator.
+
+    >>> with skgrad.random_seed(0):
+    ...     _ = skgrad.nn.Dropout(0.5)(skgrad.tensor([1.0, 2.0]))
+    ...     c = skgrad.nn.Linear(2, 1)
+    >>> bool((a.weight.numpy() == c.weight.numpy()).all())
+    True
     """
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ParameterError(

@@ -122,6 +122,14 @@ class Loss(ParamsMixin, ABC):
         >>> y_true = skgrad.tensor([1.0, 2.0])
         >>> SquaredError()(y_true, skgrad.tensor([3.0, 2.0])).numpy().tolist()
         [2.0, 0.0]
+
+        NumPy would subtract a column from a row and give a matrix, in silence:
+
+        >>> SquaredError()(y_true, skgrad.tensor([[3.0], [2.0]]))
+        Traceback (most recent call last):
+            ...
+        skgrad.exceptions.ShapeError: y_true has shape (2,) and raw_prediction has \
+shape (2, 1); they must be the same. Use raw_prediction[:, 0].
         """
         self.validate()
         y_true, raw_prediction = _as_tensor(y_true), _as_tensor(raw_prediction)

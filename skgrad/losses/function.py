@@ -35,6 +35,10 @@ class FunctionLoss(Loss):
     Nothing is known about the function: its domain is all reals, `task` is None, it is
     assumed to be twice differentiable, and neither convex nor separable.
 
+    A logarithm of a number that is not positive gives NaN or minus infinity, as in
+    NumPy. In a fit it ends in a DivergenceError that names the operation, the number
+    and the line of the function: ``log(-0.43) is nan in my_loss, script.py:12``.
+
     Examples
     --------
     >>> import skgrad

@@ -15,7 +15,8 @@ class Dropout(Module):
     """Set each element to 0 with probability p while training.
 
     The elements kept are divided by 1 - p, so that the expectation is the input; in
-    evaluation mode (`Module.eval`) the output is the input. The elements are drawn
+    evaluation mode (`Module.eval`) the output is the input: estimators predict in it, a
+    loop of your own has to call ``module.eval()`` first. The elements are drawn
     independently of one another from the mask stream of the current
     `skgrad.random_seed` scope, anew in each call.
 

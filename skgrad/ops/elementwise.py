@@ -396,6 +396,9 @@ def expm1(x: ArrayLike) -> Any:
 def log(x: ArrayLike) -> Any:
     """Return the natural logarithm; -inf at 0, NaN below.
 
+    A fit that breaks on it says so, with the number and the line of the loss or module
+    it was taken in.
+
     {operands}
 
     Examples

@@ -284,6 +284,10 @@ in [0, 1). Got 1.0 instead.
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters.
 
+        ``backward`` adds to the gradients that are there. A forgotten ``zero_grad``,
+        after which a step would use old and new ones together, is reported by the next
+        ``backward`` with a RuntimeWarning.
+
         Raises
         ------
         ParameterError
