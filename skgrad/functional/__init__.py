@@ -24,15 +24,9 @@ from skgrad.functional.attention import (
     attention_weights,
     scaled_dot_product_attention,
 )
-from skgrad.functional.convolution import (
-    avg_pool1d,
-    avg_pool2d,
-    conv1d,
-    conv2d,
-    max_pool1d,
-    max_pool2d,
-)
+from skgrad.functional.convolution import conv1d, conv2d
 from skgrad.functional.normalization import layer_norm, rms_norm
+from skgrad.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from skgrad.functional.soft_maxima import log_softmax, logsumexp, softmax
 from skgrad.functional.statistics import dot, mean, norm, std, var
 

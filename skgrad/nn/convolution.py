@@ -10,7 +10,7 @@ import numpy as np
 from skgrad import functional
 from skgrad.core.checks import check_integer
 from skgrad.exceptions import ParameterError
-from skgrad.functional.convolution import Padding, Size, paddings, spread
+from skgrad.functional.settings import Padding, Size, paddings, spread
 from skgrad.nn import init
 from skgrad.nn.inputs import input_of
 from skgrad.nn.module import Module

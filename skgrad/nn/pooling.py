@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from skgrad import functional
-from skgrad.functional.convolution import Size
+from skgrad.functional.settings import Size
 from skgrad.nn.module import Module
 from skgrad.tensor import Tensor
 

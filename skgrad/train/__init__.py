@@ -4,14 +4,8 @@ from skgrad.train.curvature import Curvature
 from skgrad.train.data import Data, row_keys
 from skgrad.train.full_batch import fit_full_batch
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
-from skgrad.train.stochastic import (
-    Epoch,
-    Fit,
-    Settings,
-    TrainState,
-    fit_stochastic,
-    initial_state,
-)
+from skgrad.train.records import Epoch, Fit, Settings, TrainState
+from skgrad.train.stochastic import fit_stochastic, initial_state
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.train.validation import minus_loss
 

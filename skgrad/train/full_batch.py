@@ -24,7 +24,7 @@ from skgrad.train.data import Data
 from skgrad.train.divergence import not_finite
 from skgrad.train.evaluation import Evaluation
 from skgrad.train.objective import Frame, Objective
-from skgrad.train.stochastic import Epoch, Fit, TrainState
+from skgrad.train.records import Epoch, Fit, TrainState
 from skgrad.train.stopping import StopReason
 from skgrad.typing import Array
 

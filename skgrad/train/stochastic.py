@@ -2,354 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from skgrad.backend.cpu.threads import blas_threads
 from skgrad.core.random import STREAMS
-from skgrad.core.tree import (
-    TreeDef,
-    tree_flatten,
-    tree_leaves,
-    tree_map,
-    tree_unflatten,
-)
+from skgrad.core.tree import tree_flatten, tree_map
 from skgrad.data import DataLoader, Dataset
-from skgrad.exceptions import GraphError, ParameterError
-from skgrad.executor import Culprit, Table, Traced, culprit_of_steps
-from skgrad.executor.steps import StepInput
 from skgrad.optim import Optimizer, Schedule
 from skgrad.tensor import tensor
 from skgrad.train.data import Data
 from skgrad.train.divergence import diverged, not_finite
-from skgrad.train.feed import Block, Feed, Group, feed_of
-from skgrad.train.objective import Frame, Objective, as_arrays, batch_of, mode
+from skgrad.train.feed import Feed, feed_of
+from skgrad.train.objective import Frame, Objective, as_arrays
+from skgrad.train.records import Epoch, Fit, Settings, TrainState
+from skgrad.train.steps import NotFiniteError, Steps
 from skgrad.train.stopping import Patience, StopReason
-from skgrad.typing import Array, Tree
 
-__all__ = ["Epoch", "Fit", "Settings", "TrainState", "fit_stochastic"]
-
-
-@dataclass(frozen=True)
-class TrainState:
-    """Everything a fit changes: what a checkpoint holds.
-
-    Parameters
-    ----------
-    params : array of shape (n_parameters,)
-        The flat vector of parameters.
-    state : tree of array
-        ``{"buffers": ..., "optimizer": ...}``.
-    epoch, step : int
-        How many were completed.
-    schedule : dict or None
-        State of the schedule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgrad.train import TrainState
-    >>> TrainState(np.zeros(3), {"buffers": {}, "optimizer": ()}).epoch
-    0
-    """
-
-    params: Array
-    state: Tree
-    epoch: int = 0
-    step: int = 0
-    schedule: Any = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; see the estimators for the meaning of each.
-
-    Parameters
-    ----------
-    learning_rate : float
-        The initial rate.
-    batch_size : int
-        Rows per step, of data that are not cut into batches yet.
-    max_iter : int
-        Epochs.
-    tol : float or None
-        Smallest improvement per epoch that counts.
-    n_iter_no_change : int
-        Epochs without improvement that are tolerated.
-    early_stopping : bool
-        Watch the validation score instead of the training objective and return the
-        best epoch.
-    shuffle : bool
-        Shuffle the rows before each epoch.
-    seed : int
-        Seed of shuffles and masks.
-    schedule_epochs : int or None
-        Epochs the schedule spans, counted from the first epoch of all. By default it
-        spans the ``max_iter`` epochs of this fit, counted from where it starts.
-
-    Examples
-    --------
-    >>> from skgrad.train import Settings
-    >>> Settings(learning_rate=0.01).batch_size
-    200
-    """
-
-    learning_rate: float = 1e-3
-    batch_size: int = 200
-    max_iter: int = 200
-    tol: float | None = 1e-4
-    n_iter_no_change: int = 10
-    early_stopping: bool = False
-    shuffle: bool = True
-    seed: int = 0
-    schedule_epochs: int | None = None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What happened in one epoch.
-
-    Parameters
-    ----------
-    number : int
-        Counted from 1.
-    objective : float
-        Weighted mean loss plus penalty over the epoch, each batch before its step.
-    score : float or None
-        Validation score, larger is better.
-    learning_rate : float
-        Of the last step.
-
-    Examples
-    --------
-    >>> from skgrad.train import Epoch
-    >>> Epoch(1, 0.5, None, 0.001).objective
-    0.5
-    """
-
-    number: int
-    objective: float
-    score: float | None
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The result of a fit.
-
-    Parameters
-    ----------
-    state : TrainState
-        Where it ended: the best epoch after early stopping or an interruption.
-        Another fit may go on from it.
-    reason : StopReason
-        Why it ended.
-    epochs : list of Epoch
-        The history, one entry per completed epoch.
-    best_epoch : int or None
-        The epoch that was restored; None if it is simply the last.
-    n_traces : int
-        How many programs were traced.
-    executor : str
-        What ran the steps.
-    average : array of shape (n_parameters,) or None
-        What the optimizer made of the parameters passed through, see
-        :class:`~skgrad.optim.Averaged`; None if it was not asked.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgrad.train import Fit, StopReason, TrainState
-    >>> state = TrainState(np.zeros(1), {})
-    >>> Fit(state, StopReason.MAX_ITER).epochs
-    []
-    """
-
-    state: TrainState
-    reason: StopReason
-    epochs: list[Epoch] = field(default_factory=list)
-    best_epoch: int | None = None
-    n_traces: int = 0
-    executor: str = "reference"
-    average: Array | None = None
-
-    @property
-    def params(self) -> Array:
-        """Parameters of the fitted model: the average, or those of the state."""
-        return self.state.params if self.average is None else self.average
+__all__ = ["fit_stochastic", "initial_state", "stops"]
 
 
 # A mean over all rows that has grown by this factor diverges. Less may be the noise of
 # dropout or of Adam's steps around an objective close to zero.
 GROWTH = 100.0
-
-# What a step sums over its rows, in the order of its outputs.
-SUMS = ("loss", "penalty", "weight")
-
-
-class Steps:
-    """Runs the steps of epochs through programs, one per batch shape."""
-
-    def __init__(
-        self, objective: Objective, optimizer: Optimizer, hyper: Tree, n_runs: float = 0
-    ) -> None:
-        self.objective = objective
-        self.optimizer = optimizer
-        step = partial(objective.step, optimizer)
-        self.traced = Traced(step, fallback=True, n_runs=n_runs)
-        self.hyper = hyper
-        self.hyper_leaves = list(map(np.asarray, tree_leaves(hyper)))
-        self.executor = "reference"
-        self._programs: dict[Hashable, Any] = {}
-
-    def run(
-        self, state: TrainState, groups: Iterable[Group], rates: Array
-    ) -> tuple[TrainState, dict[str, float]]:
-        """Return the state after the batches and the sums over them.
-
-        `groups` hold the batches of each shape, `rates` the learning rates of all
-        steps.
-        """
-        carry, treedef = tree_flatten((state.params, state.state))
-        totals = np.zeros(len(SUMS))
-        first = n_rows = 0
-        for group in groups:
-            program = self._program(carry, treedef, group)
-            for block in group.blocks(_steps_per_return(program)):
-                last = first + len(block.rows)
-                _check_length(last, len(rates), last <= len(rates))
-                varying = _varying(block, rates[first:last], state.step + first)
-                before = carry
-                carry, sums = program.steps(
-                    carry, self.hyper_leaves, varying, block.rows
-                )
-                if not all(np.isfinite(values).all() for values in (carry[0], *sums)):
-                    run = before, self.hyper_leaves, varying, block.rows
-                    raise _NotFiniteError(_culprit(program, *run))
-                # One after the other, so that the blocks change no bit.
-                terms = np.empty((len(block.rows) + 1, len(SUMS)))
-                terms[0] = totals
-                for column, values in zip(terms[1:].T, sums, strict=True):
-                    column[:] = values
-                totals = np.add.accumulate(terms)[-1]
-                first = last
-                n_rows += block.n_rows
-        _check_length(first, len(rates), first == len(rates))
-        loss, penalty, weight = totals.tolist()
-        named = {"loss": loss, "penalty": penalty, "weight": weight}
-        named["objective"] = loss / weight + penalty / n_rows
-        params, changed = tree_unflatten(treedef, carry)
-        step = state.step + first
-        return replace(state, params=params, state=changed, step=step), named
-
-    def fitted(self, state: TrainState) -> Array:
-        """Return the parameters of the model that is fitted so far."""
-        fitted: Array = self.optimizer.fitted(state.params, state.state["optimizer"])
-        return fitted
-
-    def _program(self, carry: list[Array], treedef: TreeDef, group: Group) -> Any:
-        if group.signature not in self._programs:
-            part = group.example()
-            batch = batch_of(
-                part, keys=part.keys, learning_rate=np.float64(0), step=np.int64(0)
-            )
-            params, state = tree_unflatten(treedef, carry)
-            with mode(self.objective.module, training=True):
-                program = self.traced.program(params, state, self.hyper, batch)
-            _check_carry(program, len(carry))
-            self._programs[group.signature] = program
-            _warn_of_shapes(len(self._programs))
-            self.executor = program.executor
-        return self._programs[group.signature]
-
-
-class _NotFiniteError(Exception):
-    """A step gave what is not finite."""
-
-    def __init__(self, culprit: Culprit | None) -> None:
-        super().__init__(culprit)
-        self.culprit = culprit
-
-
-def _culprit(
-    program: Any,
-    carry: list[Array],
-    fixed: list[Array],
-    varying: list[StepInput],
-    rows: Array,
-) -> Culprit | None:
-    """Return what is to blame; unknown where nothing was traced."""
-    if program.executor == "eager":
-        return None
-    return culprit_of_steps(program.graph, carry, fixed, varying, rows)[1]
-
-
-# More shapes of batches than a last one that is smaller, or a few lengths, explain.
-MANY_SHAPES = 16
-
-
-def _warn_of_shapes(n_shapes: int) -> None:
-    if n_shapes == MANY_SHAPES:
-        warnings.warn(
-            f"Batches had {n_shapes} different shapes so far, and each is traced anew. "
-            "Pad them to one, or to a few: skgrad.data.pad_collate with max_length.",
-            RuntimeWarning,
-            stacklevel=7,  # who called fit_stochastic
-        )
-
-
-def _varying(block: Block, rates: Array, first_step: int) -> list[StepInput]:
-    """Return how the leaves of a batch vary from step to step."""
-    steps = np.arange(first_step, first_step + len(rates))
-    batch: dict[str, Any] = batch_of(
-        block.inputs,
-        keys=block.inputs.keys,
-        learning_rate=Table(np.asarray(rates, dtype=np.float64)),
-        step=Table(steps.astype(np.int64)),
-    )
-    leaves: list[StepInput] = tree_leaves(batch)
-    return leaves
-
-
-def _check_length(found: int, expected: int, right: bool) -> None:
-    if not right:
-        raise ParameterError(
-            f"The loader says that an epoch has {expected} batches (its length), but "
-            f"it gave {found} or more. Schedules need to know: let its sampler have "
-            "the length of an epoch."
-        )
-
-
-# Seconds of work between two returns to Python, where an interrupt is noticed. Compiled
-# steps take about a tenth of what the reference executor is estimated to take.
-RETURN_SECONDS = 0.1
-SPEEDUP = 10.0
-
-
-def _steps_per_return(program: Any) -> int | None:
-    """Return how many steps are about 0.1 s of work; no limit where all is Python."""
-    if program.executor != "cpu":
-        return None
-    seconds = program.reference_seconds / SPEEDUP
-    return max(1, int(RETURN_SECONDS / seconds))
-
-
-def _check_carry(program: Any, n_carry: int) -> None:
-    """Check that every leaf of params and state keeps its shape and dtype."""
-    if program.executor == "eager":
-        return
-    pairs = zip(program.graph.inputs, program.graph.outputs[:n_carry], strict=False)
-    for before, after in pairs:
-        if (before.shape, before.dtype) != (after.shape, after.dtype):
-            raise GraphError(
-                "A step changes a leaf of its state from "
-                f"{before.dtype}{before.shape} to {after.dtype}{after.shape}."
-            )
 
 
 def initial_state(
@@ -600,7 +277,7 @@ class _Run:
         rates = s.learning_rate * factors
         try:
             state, sums = self.steps.run(self.state, self.feed.groups(number), rates)
-        except _NotFiniteError as error:
+        except NotFiniteError as error:
             was = [f" (it was {e.objective:.6g} before)" for e in self.epochs[-1:]]
             when = f"in epoch {number + 1}{''.join(was)}"
             raise not_finite(when, error.culprit, s.learning_rate) from None

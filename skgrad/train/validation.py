@@ -9,7 +9,7 @@ from skgrad.executor import Traced
 from skgrad.train.data import Data
 from skgrad.train.feed import blocks_of
 from skgrad.train.objective import Frame, Objective, batch_of, mode
-from skgrad.train.stochastic import TrainState
+from skgrad.train.records import TrainState
 
 __all__ = ["minus_loss"]
 

@@ -305,7 +305,7 @@ def test_parts_of_an_epoch_change_no_bit(monkeypatch):
 
     monkeypatch.setattr(backend, "run", counted)
     for seconds in (1e-12, 1e6):
-        monkeypatch.setattr("skgrad.train.stochastic.RETURN_SECONDS", seconds)
+        monkeypatch.setattr("skgrad.train.steps.RETURN_SECONDS", seconds)
         fit = fit_stochastic(objective, Adam(), Constant(), data, frame, settings)
         states.append(tree_leaves((fit.state.params, fit.state.state)))
         states[-1].append(np.array([epoch.objective for epoch in fit.epochs]))

@@ -134,7 +134,7 @@ def test_whole_batches_and_small_blocks_change_no_bit(name, monkeypatch):
     assert_same(fit(problem, FEEDS[name](problem[1], settings), settings), expected)
     small = fit(problem)
     monkeypatch.setattr("skgrad.train.feed.STACK_BYTES", 1)
-    monkeypatch.setattr("skgrad.train.stochastic.RETURN_SECONDS", 1e-9)
+    monkeypatch.setattr("skgrad.train.steps.RETURN_SECONDS", 1e-9)
     assert_same(fit(problem, FEEDS[name](problem[1])), small)
 
 

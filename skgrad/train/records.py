@@ -1,0 +1,160 @@
+"""What a fit starts from, what it is told, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from skgrad.train.stopping import StopReason
+from skgrad.typing import Array, Tree
+
+__all__ = ["Epoch", "Fit", "Settings", "TrainState"]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Everything a fit changes: what a checkpoint holds.
+
+    Parameters
+    ----------
+    params : array of shape (n_parameters,)
+        The flat vector of parameters.
+    state : tree of array
+        ``{"buffers": ..., "optimizer": ...}``.
+    epoch, step : int
+        How many were completed.
+    schedule : dict or None
+        State of the schedule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import TrainState
+    >>> TrainState(np.zeros(3), {"buffers": {}, "optimizer": ()}).epoch
+    0
+    """
+
+    params: Array
+    state: Tree
+    epoch: int = 0
+    step: int = 0
+    schedule: Any = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; see the estimators for the meaning of each.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The initial rate.
+    batch_size : int
+        Rows per step, of data that are not cut into batches yet.
+    max_iter : int
+        Epochs.
+    tol : float or None
+        Smallest improvement per epoch that counts.
+    n_iter_no_change : int
+        Epochs without improvement that are tolerated.
+    early_stopping : bool
+        Watch the validation score instead of the training objective and return the
+        best epoch.
+    shuffle : bool
+        Shuffle the rows before each epoch.
+    seed : int
+        Seed of shuffles and masks.
+    schedule_epochs : int or None
+        Epochs the schedule spans, counted from the first epoch of all. By default it
+        spans the ``max_iter`` epochs of this fit, counted from where it starts.
+
+    Examples
+    --------
+    >>> from skgrad.train import Settings
+    >>> Settings(learning_rate=0.01).batch_size
+    200
+    """
+
+    learning_rate: float = 1e-3
+    batch_size: int = 200
+    max_iter: int = 200
+    tol: float | None = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    shuffle: bool = True
+    seed: int = 0
+    schedule_epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What happened in one epoch.
+
+    Parameters
+    ----------
+    number : int
+        Counted from 1.
+    objective : float
+        Weighted mean loss plus penalty over the epoch, each batch before its step.
+    score : float or None
+        Validation score, larger is better.
+    learning_rate : float
+        Of the last step.
+
+    Examples
+    --------
+    >>> from skgrad.train import Epoch
+    >>> Epoch(1, 0.5, None, 0.001).objective
+    0.5
+    """
+
+    number: int
+    objective: float
+    score: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The result of a fit.
+
+    Parameters
+    ----------
+    state : TrainState
+        Where it ended: the best epoch after early stopping or an interruption.
+        Another fit may go on from it.
+    reason : StopReason
+        Why it ended.
+    epochs : list of Epoch
+        The history, one entry per completed epoch.
+    best_epoch : int or None
+        The epoch that was restored; None if it is simply the last.
+    n_traces : int
+        How many programs were traced.
+    executor : str
+        What ran the steps.
+    average : array of shape (n_parameters,) or None
+        What the optimizer made of the parameters passed through, see
+        :class:`~skgrad.optim.Averaged`; None if it was not asked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import Fit, StopReason, TrainState
+    >>> state = TrainState(np.zeros(1), {})
+    >>> Fit(state, StopReason.MAX_ITER).epochs
+    []
+    """
+
+    state: TrainState
+    reason: StopReason
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int | None = None
+    n_traces: int = 0
+    executor: str = "reference"
+    average: Array | None = None
+
+    @property
+    def params(self) -> Array:
+        """Parameters of the fitted model: the average, or those of the state."""
+        return self.state.params if self.average is None else self.average
