@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from skgrad import functional, ops
 from skgrad.exceptions import ParameterError
-from skgrad.nn.module import Module
-from skgrad.nn.rectifier import cast, shown
+from skgrad.nn.elementwise import Activation, cast
 from skgrad.tensor import Tensor
 
 __all__ = [
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 
-class Identity(Module):
+class Identity(Activation):
     """Return the input: the activation that does nothing.
 
     Examples
@@ -34,23 +33,11 @@ class Identity(Module):
     array([-1.,  2.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return `x` itself.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape and dtype.
-
-        Returns
-        -------
-        Tensor
-            `x`.
-        """
+    def _activated(self, x: Any) -> Any:
         return x
 
 
-class Tanh(Module):
+class Tanh(Activation):
     """Hyperbolic tangent.
 
     Examples
@@ -61,24 +48,11 @@ class Tanh(Module):
     array([0.    , 0.7616])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return tanh(x), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`, in [-1, 1].
-        """
-        out: Tensor = ops.tanh(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return ops.tanh(x)
 
 
-class Sigmoid(Module):
+class Sigmoid(Activation):
     """Logistic function, 1 / (1 + exp(-x)), evaluated without overflow.
 
     Examples
@@ -89,24 +63,11 @@ class Sigmoid(Module):
     array([0. , 0.5])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return 1 / (1 + exp(-x)), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`, in [0, 1].
-        """
-        out: Tensor = ops.sigmoid(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return ops.sigmoid(x)
 
 
-class SiLU(Module):
+class SiLU(Activation):
     """Sigmoid linear unit (swish), x·sigmoid(x).
 
     References
@@ -122,24 +83,11 @@ class SiLU(Module):
     array([0.    , 0.7311])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x·sigmoid(x), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.silu(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.silu(x)
 
 
-class GELU(Module):
+class GELU(Activation):
     """Gaussian error linear unit, x·Φ(x), Φ being the normal distribution function.
 
     Parameters
@@ -174,21 +122,8 @@ class GELU(Module):
             )
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x·Φ(x), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.gelu(x, approximate=self.approximate)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.gelu(x, approximate=self.approximate)
 
     def extra_repr(self) -> str:
         """Return the approximation, for the ``repr``.
@@ -201,7 +136,7 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class Mish(Module):
+class Mish(Activation):
     """Mish, x · tanh(log(1 + eˣ)).
 
     References
@@ -216,24 +151,11 @@ class Mish(Module):
     array([0.    , 0.8651])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.mish(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.mish(x)
 
 
-class Softplus(Module):
+class Softplus(Activation):
     """Softplus, log(1 + exp(beta · x)) / beta, without overflow.
 
     Parameters
@@ -255,38 +177,12 @@ class Softplus(Module):
         super().__init__()
         self.register_hyperparameter("beta", beta)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = self._of(x)
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the parameter.
-
-        Returns
-        -------
-        str
-            ``"beta=1.0"``.
-        """
-        return shown(self, "beta")
-
-    def _of(self, x: Tensor) -> Any:
+    def _activated(self, x: Any) -> Any:
         beta = cast(self.beta, x)
         return ops.softplus(x * beta) / beta
 
 
-class Softmax(Module):
+class Softmax(Activation):
     """Softmax along an axis: exp(x) / Σ exp(x), without overflow.
 
     Parameters
@@ -306,34 +202,15 @@ class Softmax(Module):
         super().__init__()
         self.axis = axis
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.softmax(x, self.axis)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.softmax(x, self.axis)
 
     def extra_repr(self) -> str:
-        """Return the axis.
-
-        Returns
-        -------
-        str
-            ``"axis=-1"``.
-        """
+        """Return the axis, see `Module.extra_repr`."""
         return f"axis={self.axis}"
 
 
-class LogSoftmax(Module):
+class LogSoftmax(Activation):
     """Logarithm of the softmax along an axis.
 
     Parameters
@@ -353,28 +230,9 @@ class LogSoftmax(Module):
         super().__init__()
         self.axis = axis
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.log_softmax(x, self.axis)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.log_softmax(x, self.axis)
 
     def extra_repr(self) -> str:
-        """Return the axis.
-
-        Returns
-        -------
-        str
-            ``"axis=-1"``.
-        """
+        """Return the axis, see `Module.extra_repr`."""
         return f"axis={self.axis}"

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skgrad import functional, ops
+from skgrad import functional
 from skgrad.core.checks import check_integer
-from skgrad.nn.module import Module
+from skgrad.nn.elementwise import Activation, cast
 from skgrad.nn.parameter import Parameter, floating_dtype
 from skgrad.tensor import Tensor
 from skgrad.typing import DTypeLike
@@ -16,18 +16,7 @@ from skgrad.typing import DTypeLike
 __all__ = ["CELU", "ELU", "SELU", "LeakyReLU", "PReLU", "ReLU", "ReLU6"]
 
 
-def cast(hyperparameter: Tensor, x: Tensor) -> Any:
-    """Return a hyperparameter in the dtype of an input."""
-    return ops.astype(hyperparameter, x.dtype if x.dtype.kind == "f" else "float64")
-
-
-def shown(module: Module, name: str) -> str:
-    """Return a hyperparameter for the ``repr``."""
-    value: Tensor = getattr(module, name)
-    return f"{name}=traced" if value.is_traced else f"{name}={value.item():g}"
-
-
-class ReLU(Module):
+class ReLU(Activation):
     """Rectified linear unit, max(x, 0); its derivative at 0 is 0.
 
     Examples
@@ -38,24 +27,11 @@ class ReLU(Module):
     array([0., 2.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return max(x, 0), elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.relu(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.relu(x)
 
 
-class LeakyReLU(Module):
+class LeakyReLU(Activation):
     """Leaky rectified linear unit: x if x > 0, else negative_slope · x.
 
     Parameters
@@ -82,34 +58,11 @@ class LeakyReLU(Module):
         super().__init__()
         self.register_hyperparameter("negative_slope", negative_slope)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.leaky_relu(x, cast(self.negative_slope, x))
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the parameter.
-
-        Returns
-        -------
-        str
-            ``"negative_slope=0.01"``.
-        """
-        return shown(self, "negative_slope")
+    def _activated(self, x: Any) -> Any:
+        return functional.leaky_relu(x, cast(self.negative_slope, x))
 
 
-class ReLU6(Module):
+class ReLU6(Activation):
     """Rectified linear unit cut at 6: min(max(x, 0), 6).
 
     Examples
@@ -120,24 +73,11 @@ class ReLU6(Module):
     array([0., 2., 6.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.relu6(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.relu6(x)
 
 
-class ELU(Module):
+class ELU(Activation):
     """Exponential linear unit: x if x > 0, else alpha · (eˣ - 1).
 
     Parameters
@@ -164,34 +104,11 @@ class ELU(Module):
         super().__init__()
         self.register_hyperparameter("alpha", alpha)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.elu(x, cast(self.alpha, x))
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the parameter.
-
-        Returns
-        -------
-        str
-            ``"alpha=1.0"``.
-        """
-        return shown(self, "alpha")
+    def _activated(self, x: Any) -> Any:
+        return functional.elu(x, cast(self.alpha, x))
 
 
-class CELU(Module):
+class CELU(Activation):
     """Continuously differentiable ELU: x if x > 0, else α (exp(x / α) - 1).
 
     Parameters
@@ -218,34 +135,11 @@ class CELU(Module):
         super().__init__()
         self.register_hyperparameter("alpha", alpha)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.celu(x, cast(self.alpha, x))
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the parameter.
-
-        Returns
-        -------
-        str
-            ``"alpha=1.0"``.
-        """
-        return shown(self, "alpha")
+    def _activated(self, x: Any) -> Any:
+        return functional.celu(x, cast(self.alpha, x))
 
 
-class SELU(Module):
+class SELU(Activation):
     """Scaled ELU, which keeps mean 0 and variance 1 through a network.
 
     References
@@ -261,24 +155,11 @@ class SELU(Module):
     array([0.    , 1.0507])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.selu(x)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.selu(x)
 
 
-class PReLU(Module):
+class PReLU(Activation):
     """Parametric rectified linear unit: x if x > 0, else weight · x.
 
     Parameters
@@ -326,21 +207,8 @@ class PReLU(Module):
         n = check_integer("PReLU", "num_parameters", num_parameters)
         self.weight = Parameter(np.full(n, init, floating_dtype(dtype)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return it, elementwise.
-
-        Parameters
-        ----------
-        x : Tensor
-            Any shape; (n_samples, num_parameters, ...) for several slopes.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and dtype of `x`.
-        """
-        out: Tensor = functional.prelu(x, self.weight)
-        return out
+    def _activated(self, x: Any) -> Any:
+        return functional.prelu(x, self.weight)
 
     def extra_repr(self) -> str:
         """Return the number of slopes.
