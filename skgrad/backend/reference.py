@@ -234,7 +234,14 @@ def _concatenate(*xs: Array, axis: int) -> Array:
 
 
 def _take(x: Array, indices: Array, axis: int) -> Array:
-    return np.take(x, indices, axis=axis)
+    try:
+        return np.take(x, indices, axis=axis)
+    except IndexError:
+        raise IndexError(
+            f"Positions from {indices.min()} to {indices.max()} are out of range for "
+            f"an axis of extent {x.shape[axis]}, in a gather (take, an embedding or "
+            "indexing with an array)."
+        ) from None
 
 
 def _scatter_add(x: Array, indices: Array, axis: int, size: int) -> Array:

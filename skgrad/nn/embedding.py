@@ -45,9 +45,9 @@ class Embedding(Module):
 
     Notes
     -----
-    An estimator's X is floating: cast its columns of codes,
-    ``skgrad.ops.astype(x[:, 0], "int64")``. Codes of categories come from
-    scikit-learn's ``OrdinalEncoder``; keep one for categories not seen in the fit.
+    An estimator's X is floating and scaled: pass ``standardize=False``, and cast the
+    columns of codes, ``skgrad.ops.astype(x[:, 0], "int64")``. Codes of categories come
+    from scikit-learn's ``OrdinalEncoder``; keep one for categories not seen in the fit.
 
     Examples
     --------
@@ -122,11 +122,14 @@ class Embedding(Module):
         DTypeError
             If the codes are not integers.
         IndexError
-            If a code is out of range.
+            If a code is out of range; of a traced one, when the trace is run.
         """
         given = codes if isinstance(codes, Tensor) else tensor(codes)
         self._check(given)
-        found: Any = ops.take(self.weight, given)
+        places: Any = given
+        if given.is_traced:  # a negative one would count from the end, in silence
+            places = ops.where(ops.less(given, 0), self.num_embeddings, given)
+        found: Any = ops.take(self.weight, places)
         if self.padding_idx is not None:
             is_padding = ops.expand_dims(ops.equal(given, self.padding_idx), -1)
             found = ops.where(is_padding, found.detach(), found)
@@ -147,7 +150,8 @@ class Embedding(Module):
             raise IndexError(
                 f"{name} has vectors for the codes 0 to {self.num_embeddings - 1}. "
                 f"Got codes from {low} to {high}: keep a code for categories that are "
-                f"not known, and let num_embeddings count it."
+                f"not known, and let num_embeddings count it. An estimator scales its "
+                f"inputs: pass standardize=False if some are codes."
             )
 
     def extra_repr(self) -> str:

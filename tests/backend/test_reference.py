@@ -55,3 +55,8 @@ def test_numbers_in_the_place_of_some_leave_the_others_as_they_are(scalar, dtype
     np.testing.assert_array_equal(
         where(np.array([True, False, True]), x, columns)[:, 1], y[2]
     )
+
+
+def test_a_gather_out_of_range_shows_the_positions():
+    with pytest.raises(IndexError, match=r"from -1 to 3 are out .* of extent 3"):
+        reference.instruction("take")(np.zeros((2, 3)), np.array([3, -1]), axis=-1)

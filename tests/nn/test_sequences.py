@@ -30,6 +30,21 @@ def test_codes_that_are_none():
             nn.Embedding(4, 2, padding_idx=padding)
 
 
+@pytest.mark.parametrize("executor", ["reference", "cpu"])
+def test_codes_of_a_trace_are_checked_when_it_runs(executor):
+    layer = nn.Embedding(4, 2)
+
+    def call(weight, codes):
+        return nn.functional_call(layer, {"weight": weight}, {}, codes)[0]
+
+    weight = layer.weight.numpy()
+    program = trace(call, weight, np.array([0, 1])).on(executor)
+    np.testing.assert_array_equal(program(weight, np.array([3, 0])), weight[[3, 0]])
+    for wrong in (-1, 4):
+        with pytest.raises(IndexError, match="out of"):
+            program(weight, np.array([0, wrong]))
+
+
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("per_head", [True, False])
 def test_masks_of_samples_and_heads_are_torchs(per_head, causal, rng):
