@@ -27,6 +27,7 @@ from skgrad.functional.attention import (
 from skgrad.functional.convolution import conv1d, conv2d
 from skgrad.functional.normalization import layer_norm, rms_norm
 from skgrad.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from skgrad.functional.random import dropout
 from skgrad.functional.soft_maxima import log_softmax, logsumexp, softmax
 from skgrad.functional.statistics import dot, mean, norm, std, var
 
@@ -38,6 +39,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "dot",
+    "dropout",
     "elu",
     "gelu",
     "layer_norm",

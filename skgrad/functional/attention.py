@@ -8,6 +8,7 @@ import numpy as np
 from skgrad import ops
 from skgrad.exceptions import ShapeError
 from skgrad.functional.convert import as_float
+from skgrad.functional.random import dropout
 from skgrad.ops.promotion import as_value, operands
 from skgrad.typing import ArrayLike
 
@@ -69,8 +70,7 @@ def scaled_dot_product_attention(
     """
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if dropout_p:
-        kept = ops.random.uniform_like(weights) >= dropout_p
-        weights = ops.where(kept, weights / (1.0 - dropout_p), 0.0)
+        weights = dropout(weights, dropout_p)
     return ops.matmul(weights, as_float(value, "scaled_dot_product_attention"))
 
 

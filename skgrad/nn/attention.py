@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +19,9 @@ from skgrad.nn.module import Module
 from skgrad.nn.normalization import LayerNorm
 from skgrad.nn.parameter import Parameter, floating_dtype
 from skgrad.nn.rectifier import ReLU
+from skgrad.ops.promotion import as_value
 from skgrad.tensor import Tensor
-from skgrad.typing import ArrayLike, DTypeLike
+from skgrad.typing import ArrayLike, DTypeLike, Shape
 
 __all__ = ["MultiheadAttention", "TransformerEncoderLayer"]
 
@@ -86,7 +88,7 @@ class MultiheadAttention(Module):
     in_proj_weight: Tensor
     in_proj_bias: Tensor | None
     out_proj: Linear
-    dropout: Dropout
+    dropout: Tensor
 
     def __init__(
         self,
@@ -154,11 +156,10 @@ class MultiheadAttention(Module):
             True hides a key from all queries of its sample.
         need_weights : bool, default=True
             Whether to return the weights.
-        attn_mask : array of shape (n_queries, n_keys), or one for each sample (and \
-head), default=None
-            Bool: True hides a key from a query. Float: added to the scores. With a
-            third axis it is that of the samples or, in front of two more, samples and
-            heads.
+        attn_mask : array, default=None
+            Bool: True hides a key from a query. Float: added to the scores. Of shape
+            (n_queries, n_keys), (n_samples, n_queries, n_keys) or (n_samples,
+            num_heads, n_queries, n_keys).
         is_causal : bool, default=False
             Hide from query i the keys after i; on top of the masks.
 
@@ -176,14 +177,18 @@ head), default=None
         DTypeError
             If the input is of another floating dtype.
         """
-        inputs = [
-            input_of(self, x, self.in_proj_weight.dtype) for x in (query, key, value)
-        ]
+        dtype = self.in_proj_weight.dtype
+        # What is given twice stays one tensor: that is self-attention.
+        known = {id(x): input_of(self, x, dtype) for x in (query, key, value)}
+        inputs = [known[id(x)] for x in (query, key, value)]
         self._check(*inputs)
         q, k, v = self._heads(*inputs)
-        mask = self._mask(key_padding_mask, attn_mask)
+        mask = self._mask(key_padding_mask, attn_mask, q.shape[:3], k.shape[2])
         weights = functional.attention_weights(q, k, mask, is_causal)
-        heads = ops.matmul(self._dropped(weights), v)  # samples, heads, queries, own
+        kept = weights
+        if self.training and self.drops:
+            kept = functional.dropout(weights, self.dropout)
+        heads = ops.matmul(kept, v)  # samples, heads, queries, own features
         n, _, n_queries, _ = heads.shape
         joined = ops.reshape(ops.swapaxes(heads, 1, 2), (n, n_queries, self.embed_dim))
         out = self.out_proj(joined)
@@ -211,30 +216,45 @@ head), default=None
         parts = ops.reshape(out, (n, length, -1, self.num_heads, own))
         return functional.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
 
-    def _dropped(self, weights: Any) -> Any:
-        if not (self.training and self.drops):
-            return weights
-        rate = ops.astype(self.dropout, weights.dtype)
-        kept = ops.random.uniform_like(weights) >= rate
-        return ops.where(kept, weights / (1.0 - rate), 0.0)
-
-    def _mask(self, padding: ArrayLike | None, mask: ArrayLike | None) -> Any:
+    def _mask(
+        self,
+        padding: ArrayLike | None,
+        mask: ArrayLike | None,
+        queries: Shape,
+        n_keys: int,
+    ) -> Any:
         """Return what is added to the scores: -inf where one of the masks hides."""
-        dtype = self.in_proj_weight.dtype
+        n, heads, n_queries = queries
+        own = (n_queries, n_keys)
+        seen = [(n, *own), (n, 1, *own), (n, heads, *own)]
         total: Any = None
-        for given, name in ((padding, "key_padding_mask"), (mask, "attn_mask")):
+        for name, given, shapes in (
+            ("key_padding_mask", padding, [(n, n_keys)]),
+            ("attn_mask", mask, [own, *seen]),
+        ):
             if given is None:
                 continue
-            part = ops.promotion.as_value(given, "MultiheadAttention")
-            if part.dtype.kind == "b":
-                hidden = np.array(-np.inf, dtype=dtype)
-                part = ops.where(part, hidden, np.zeros((), dtype=dtype))
+            part = self._added(name, given, shapes)
             if name == "key_padding_mask":
-                part = ops.reshape(part, (part.shape[0], 1, 1, -1))
+                part = ops.reshape(part, (n, 1, 1, n_keys))
             elif part.ndim == 3:
                 part = ops.expand_dims(part, 1)
             total = part if total is None else ops.add(total, part)
         return total
+
+    def _added(self, name: str, mask: ArrayLike, shapes: Sequence[Shape]) -> Any:
+        """Return a mask as numbers to add, its shape checked."""
+        dtype = self.in_proj_weight.dtype
+        given = as_value(mask, "MultiheadAttention")
+        if given.shape not in shapes:
+            raise ShapeError(
+                f"The {name} of MultiheadAttention must have the shape "
+                f"{' or '.join(map(str, dict.fromkeys(shapes)))} for these queries and "
+                f"keys. Got {given.shape}."
+            )
+        if given.dtype.kind != "b":
+            return given
+        return ops.where(given, np.full((), -np.inf, dtype), np.zeros((), dtype))
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         for name, x in (("query", query), ("key", key), ("value", value)):

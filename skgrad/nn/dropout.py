@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from skgrad import ops
+from skgrad import functional
 from skgrad.core.checks import check_interval
-from skgrad.exceptions import DTypeError
 from skgrad.nn.module import Module
 from skgrad.tensor import Tensor
 
@@ -85,10 +84,7 @@ class Dropout(Module):
         """
         if not self.training:
             return x
-        self._check(x)
-        rate = ops.astype(self.p, x.dtype)
-        kept = ops.random.uniform_like(x) >= rate
-        out: Tensor = ops.where(kept, x / (1.0 - rate), 0.0)
+        out: Tensor = functional.dropout(x, self.p)
         return out
 
     def extra_repr(self) -> str:
@@ -100,13 +96,3 @@ class Dropout(Module):
             ``"p=0.5"``.
         """
         return "p=traced" if self.p.is_traced else f"p={self.p.item():g}"
-
-    def _check(self, x: Tensor) -> None:
-        """Refuse a rate outside [0, 1) and integers, which cannot be scaled."""
-        if not self.p.is_traced:
-            check_interval("Dropout", "p", self.p.item(), 0, 1, "left")
-        if x.dtype.kind != "f":
-            raise DTypeError(
-                f"Dropout needs a floating input. Got dtype {x.dtype}. Convert it "
-                f"with skgrad.ops.astype(x, 'float64')."
-            )

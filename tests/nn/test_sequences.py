@@ -66,6 +66,25 @@ def test_masks_of_samples_and_heads_are_torchs(per_head, causal, rng):
     np.testing.assert_allclose(weights.numpy(), expected.detach(), rtol=1e-11)
 
 
+@pytest.mark.parametrize(
+    ("masks", "match"),
+    [
+        # As many keys as samples: (n_keys,) would pass for (n_samples, ...).
+        ({"key_padding_mask": np.zeros(3, bool)}, r"key_padding_mask .* \(3, 3\) for"),
+        ({"key_padding_mask": np.zeros((3, 1), bool)}, r"Got \(3, 1\)"),
+        (
+            {"attn_mask": np.zeros((1, 3), bool)},
+            r"attn_mask .* \(5, 3\) or \(3, 5",
+        ),
+        ({"attn_mask": np.zeros((6, 5, 3))}, r"or \(3, 2, 5, 3\) .*Got \(6, 5, 3\)"),
+    ],
+)
+def test_masks_are_not_broadcast(masks, match):
+    query, key = np.zeros((3, 5, 4)), np.zeros((3, 3, 4))
+    with pytest.raises(ShapeError, match=match):
+        nn.MultiheadAttention(4, 2)(query, key, key, **masks)
+
+
 def test_weights_are_dropped_while_training_only():
     layer, x = nn.MultiheadAttention(4, 2, dropout=0.5), np.ones((2, 3, 4))
     with skgrad.random_seed(0):
