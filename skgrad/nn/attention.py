@@ -11,8 +11,8 @@ from skgrad import functional, ops
 from skgrad.core.checks import check_integer, check_interval
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.nn import init
-from skgrad.nn.activation import GELU, Identity
-from skgrad.nn.dropout import Dropout
+from skgrad.nn.activation import GELU
+from skgrad.nn.dropout import dropout_of
 from skgrad.nn.inputs import input_of
 from skgrad.nn.linear import Linear
 from skgrad.nn.module import Module
@@ -359,12 +359,12 @@ class TransformerEncoderLayer(Module):
             )
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, dtype)
         self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
-        self.dropout = _dropout(dropout)
+        self.dropout = dropout_of(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1 = _dropout(dropout)
-        self.dropout2 = _dropout(dropout)
+        self.dropout1 = dropout_of(dropout)
+        self.dropout2 = dropout_of(dropout)
         self.activation = known[activation]()
         self.norm_first = bool(norm_first)
 
@@ -413,8 +413,3 @@ class TransformerEncoderLayer(Module):
     def _fed_forward(self, x: Any) -> Any:
         hidden = self.dropout(self.activation(self.linear1(x)))
         return self.dropout2(self.linear2(hidden))
-
-
-def _dropout(rate: float) -> Module:
-    """Return the dropout of a rate; without one no masks are drawn."""
-    return Dropout(rate) if rate else Identity()

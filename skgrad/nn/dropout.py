@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from skgrad import functional
 from skgrad.core.checks import check_interval
+from skgrad.nn.activation import Identity
 from skgrad.nn.module import Module
 from skgrad.tensor import Tensor
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "dropout_of"]
 
 
 class Dropout(Module):
@@ -96,3 +97,8 @@ class Dropout(Module):
             ``"p=0.5"``.
         """
         return "p=traced" if self.p.is_traced else f"p={self.p.item():g}"
+
+
+def dropout_of(rate: float) -> Module:
+    """Return the dropout of a rate; at a rate of 0 no masks are drawn."""
+    return Dropout(rate) if rate else Identity()

@@ -11,7 +11,7 @@ from skgrad import functional, ops
 from skgrad.core.checks import check_integer
 from skgrad.exceptions import ShapeError
 from skgrad.nn import init
-from skgrad.nn.dropout import Dropout
+from skgrad.nn.dropout import dropout_of
 from skgrad.nn.inputs import input_of
 from skgrad.nn.module import Module
 from skgrad.nn.parameter import Parameter, floating_dtype
@@ -101,7 +101,7 @@ class GRU(Module):
         self.num_layers = check_integer("GRU", "num_layers", num_layers)
         self.bidirectional = bool(bidirectional)
         self.bias = bool(bias)
-        self.dropout = Dropout(dropout)
+        self.dropout = dropout_of(dropout)
         kind = floating_dtype(dtype)
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):

@@ -133,7 +133,7 @@ def test_a_long_sequence_costs_a_step_the_same():
 
     def loss(params, x):
         def total(params):
-            (out, _), _ = nn.functional_call(layer, params, {"dropout.p": 0.0}, x)
+            (out, _), _ = nn.functional_call(layer, params, {}, x)
             return ops.sum(ops.square(out))
 
         return skgrad.grad(total)(params)
