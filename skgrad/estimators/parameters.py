@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skgrad import nn
+from skgrad.estimators.migration import advice, advising
 from skgrad.estimators.sklearn_private import HasMethods, Interval, StrOptions
 from skgrad.exceptions import ParameterError
 from skgrad.losses import LOSSES, get_loss
@@ -195,7 +196,8 @@ def documented(**own: str) -> Any:
 
     It fills ``{parameters}`` in the docstring in the order of the signature,
     ``{attributes}`` with those every estimator has, and ``_parameter_constraints``; an
-    argument without a description is an error at import.
+    argument without a description is an error at import. The constructor learns to name
+    our parameter where one of another library is passed.
 
     Parameters
     ----------
@@ -225,6 +227,7 @@ def documented(**own: str) -> Any:
         text = cls.__doc__.replace("{parameters}", "\n".join(lines))
         cls.__doc__ = text.replace("{attributes}", ATTRIBUTES)
         cls._parameter_constraints = {a.name: _constraints(a) for a in arguments}
+        cls.__init__ = advising(cls.__init__)
         return cls
 
     return decorate
@@ -292,6 +295,10 @@ class NestedParams:
             If there is no such parameter, or ``optimizer__b1`` is set where the
             optimizer has no parameters.
         """
+        known = self.get_params(deep=False)
+        for name in params:
+            if name not in known and "__" not in name:
+                raise ValueError(advice(type(self).__name__, name, known))
         own = {k: v for k, v in params.items() if "__" not in k}
         nested = {k: v for k, v in params.items() if "__" in k}
         if own:

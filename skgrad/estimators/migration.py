@@ -1,0 +1,80 @@
+"""What other libraries' parameters are called here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from skgrad.core.params import did_you_mean
+
+__all__ = ["LINEAR", "NETWORK", "advice", "advising"]
+
+# Of scikit-learn's linear models and networks, and of skorch.
+SHARED = {
+    "C": "alpha: alpha = 1 / (C * n_samples), with standardize=False",
+    "average": "optimizer=optim.Averaged(optim.SGD(), decay=1.0)",
+    "beta_1": "optimizer=optim.Adam(b1=...)",
+    "beta_2": "optimizer=optim.Adam(b2=...)",
+    "criterion": "loss",
+    "eta0": "learning_rate",
+    "learning_rate_init": "learning_rate, which is the initial rate",
+    "lr": "learning_rate",
+    "max_epochs": "max_iter",
+    "max_fun": "max_iter",
+    "momentum": "optimizer=optim.SGD(momentum=...)",
+    "n_jobs": "nothing: one program fits all classes at once",
+    "nesterovs_momentum": "optimizer=optim.SGD(momentum=..., nesterov=True)",
+    "penalty": "alpha and l1_ratio: 0 for 'l2', 1 for 'l1'; alpha=0 for none",
+    "power_t": "schedule, for example schedule=optim.Exponential(gamma=...)",
+    "solver": "optimizer",
+    "train_split": "early_stopping and validation_fraction",
+}
+NETWORK = {**SHARED, "epsilon": "optimizer=optim.Adam(eps=...)"}
+LINEAR = {**SHARED, "epsilon": "loss=losses.Huber(delta=...)"}
+
+
+def advice(owner: str, name: str, known: Iterable[str]) -> str:
+    """Return the message about a parameter that an estimator does not have.
+
+    Parameters
+    ----------
+    owner : str
+        The estimator's class.
+    name : str
+        What was passed.
+    known : iterable of str
+        Its parameters.
+
+    Returns
+    -------
+    str
+        With our name for it, or the nearest one.
+
+    Examples
+    --------
+    >>> from skgrad.estimators.migration import advice
+    >>> advice("MLPRegressor", "solver", ["optimizer"])
+    "MLPRegressor has no parameter 'solver'. Here it is optimizer."
+    """
+    text = f"{owner} has no parameter {name!r}."
+    names = list(known)
+    table = LINEAR if "fit_intercept" in names else NETWORK
+    if name in table:
+        return f"{text} Here it is {table[name]}."
+    return f"{text}{did_you_mean(name, names)} Its parameters are {sorted(names)}."
+
+
+def advising(init: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that names our parameter for one of another library."""
+    known = list(inspect.signature(init).parameters)[1:]
+
+    @functools.wraps(init)
+    def advised(self: Any, *args: Any, **params: Any) -> None:
+        for name in params:
+            if name not in known:
+                raise TypeError(advice(type(self).__name__, name, known))
+        init(self, *args, **params)
+
+    return advised
