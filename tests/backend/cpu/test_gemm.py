@@ -190,6 +190,12 @@ PREFERENCES = {
         ((100, 100, 1024), True, False, False),
         ((512, 512, 512), False, True, False),  # large
         ((64, 20, 256), True, True, False),
+        ((32, 6400, 144), False, False, True),  # a convolution
+        ((64, 25600, 288), False, False, False),  # a large one
+        ((288, 25600, 64), True, False, False),  # backward to inputs
+        ((64, 288, 25600), False, True, False),  # backward to weights
+        ((16, 102400, 9), False, False, True),  # few terms
+        ((32, 27, 25600), False, True, True),
     ],
 }
 
