@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from skgrad import functional
 from skgrad.functional.settings import Size
@@ -12,8 +13,49 @@ from skgrad.tensor import Tensor
 __all__ = ["AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"]
 
 
-class _MaxPool(Module):
-    n_axes: ClassVar[int]
+class _Pool(Module):
+    """What the poolings share; a subclass names its function and what it takes."""
+
+    function: ClassVar[Callable[..., Any]]
+    options: ClassVar[tuple[str, ...]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the pooling makes of each window.
+
+        Parameters
+        ----------
+        x : Tensor
+            The windows slide over its last axes.
+
+        Returns
+        -------
+        Tensor
+            One element for each window.
+
+        Raises
+        ------
+        ShapeError
+            If no window fits.
+        ParameterError
+            If a setting is not an int, or a pair of them, in its range.
+        """
+        settings = {name: getattr(self, name) for name in self.options}
+        out: Tensor = type(self).function(x, **settings)
+        return out
+
+    def extra_repr(self) -> str:
+        """Return the settings.
+
+        Returns
+        -------
+        str
+            ``"kernel_size=2, stride=2, padding=0, dilation=1"``.
+        """
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.options)
+
+
+class _MaxPool(_Pool):
+    options = ("kernel_size", "stride", "padding", "dilation")
 
     def __init__(
         self,
@@ -28,41 +70,9 @@ class _MaxPool(Module):
         self.padding = padding
         self.dilation = dilation
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the largest element of each window.
 
-        Parameters
-        ----------
-        x : Tensor
-            The windows slide over its last axes.
-
-        Returns
-        -------
-        Tensor
-            One element for each window.
-        """
-        pool = functional.max_pool1d if self.n_axes == 1 else functional.max_pool2d
-        out: Tensor = pool(
-            x, self.kernel_size, self.stride, self.padding, self.dilation
-        )
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the settings.
-
-        Returns
-        -------
-        str
-            ``"kernel_size=2, stride=2, padding=0, dilation=1"``.
-        """
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}"
-        )
-
-
-class _AvgPool(Module):
-    n_axes: ClassVar[int]
+class _AvgPool(_Pool):
+    options = ("kernel_size", "stride", "padding", "count_include_pad")
 
     def __init__(
         self,
@@ -76,38 +86,6 @@ class _AvgPool(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
         self.count_include_pad = count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the mean of each window.
-
-        Parameters
-        ----------
-        x : Tensor
-            The windows slide over its last axes.
-
-        Returns
-        -------
-        Tensor
-            One element for each window.
-        """
-        pool = functional.avg_pool1d if self.n_axes == 1 else functional.avg_pool2d
-        out: Tensor = pool(
-            x, self.kernel_size, self.stride, self.padding, self.count_include_pad
-        )
-        return out
-
-    def extra_repr(self) -> str:
-        """Return the settings.
-
-        Returns
-        -------
-        str
-            ``"kernel_size=2, stride=2, padding=0"``.
-        """
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}"
-        )
 
 
 class MaxPool1d(_MaxPool):
@@ -136,7 +114,7 @@ class MaxPool1d(_MaxPool):
     array([[5., 3.]])
     """
 
-    n_axes = 1
+    function = staticmethod(functional.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
@@ -166,7 +144,7 @@ class MaxPool2d(_MaxPool):
     (1, 8, 3, 3)
     """
 
-    n_axes = 2
+    function = staticmethod(functional.max_pool2d)
 
 
 class AvgPool1d(_AvgPool):
@@ -191,7 +169,7 @@ class AvgPool1d(_AvgPool):
     array([[3. , 2.5]])
     """
 
-    n_axes = 1
+    function = staticmethod(functional.avg_pool1d)
 
 
 class AvgPool2d(_AvgPool):
@@ -217,4 +195,4 @@ class AvgPool2d(_AvgPool):
     (1, 8, 4, 4)
     """
 
-    n_axes = 2
+    function = staticmethod(functional.avg_pool2d)
