@@ -88,7 +88,7 @@ class MultiheadAttention(Module):
     in_proj_weight: Tensor
     in_proj_bias: Tensor | None
     out_proj: Linear
-    dropout: Tensor
+    dropout: Module
 
     def __init__(
         self,
@@ -112,8 +112,7 @@ class MultiheadAttention(Module):
         self.in_proj_weight = Parameter(np.zeros((3 * embed_dim, embed_dim), kind))
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, kind)) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=kind)
-        self.register_hyperparameter("dropout", dropout)
-        self.drops = dropout > 0
+        self.dropout = dropout_of(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -185,10 +184,7 @@ class MultiheadAttention(Module):
         q, k, v = self._heads(*inputs)
         mask = self._mask(key_padding_mask, attn_mask, q.shape[:3], k.shape[2])
         weights = functional.attention_weights(q, k, mask, is_causal)
-        kept = weights
-        if self.training and self.drops:
-            kept = functional.dropout(weights, self.dropout)
-        heads = ops.matmul(kept, v)  # samples, heads, queries, own features
+        heads = ops.matmul(self.dropout(weights), v)  # samples, heads, queries, own
         n, _, n_queries, _ = heads.shape
         joined = ops.reshape(ops.swapaxes(heads, 1, 2), (n, n_queries, self.embed_dim))
         out = self.out_proj(joined)

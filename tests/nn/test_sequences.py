@@ -94,7 +94,7 @@ def test_weights_are_dropped_while_training_only():
     first, second = layer(x, x, x, need_weights=False), layer(x, x, x)
     assert first[1] is None
     np.testing.assert_array_equal(first[0].numpy(), second[0].numpy())
-    assert dict(layer.named_buffers())["dropout"].item() == 0.5
+    assert dict(layer.named_buffers())["dropout.p"].item() == 0.5
 
 
 @pytest.mark.parametrize(
