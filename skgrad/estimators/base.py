@@ -17,6 +17,7 @@ from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
 from skgrad.core.random import host_generator
 from skgrad.estimators.fitting import Fitting, Rows
+from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
@@ -316,16 +317,16 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = min(self.loss_curve_, default=np.nan)
         self.n_outputs_ = work.objective.n_outputs or 1
-        self.fit_report_ = {
-            "optimizer": type(work.optimizer).__name__,
-            "executor": fit.executor,
-            "stop_reason": fit.reason.value,
-            "converged": fit.reason.converged,
-            "n_iter": self.n_iter_,
-            "best_epoch": fit.best_epoch,
-            "n_traces": fit.n_traces,
-            "loss": self.loss_,
-        }
+        self.fit_report_ = FitReport(
+            optimizer=type(work.optimizer).__name__,
+            executor=fit.executor,
+            stop_reason=fit.reason.value,
+            converged=fit.reason.converged,
+            n_iter=self.n_iter_,
+            best_epoch=fit.best_epoch,
+            n_traces=fit.n_traces,
+            loss=self.loss_,
+        )
 
     def _warn_about(self, fit: Fit, work: Fitting) -> None:
         name = type(self).__name__

@@ -130,8 +130,9 @@ ATTRIBUTES = """n_iter_ : int
         Score of the validation rows after each epoch, larger is better.
     module_ : Module
         The fitted module, in evaluation mode; it sees standardised inputs.
-    fit_report_ : dict
-        Optimizer, executor, why the fit stopped, and more.
+    fit_report_ : FitReport
+        Optimizer, executor, why the fit stopped, and more: a dict of plain values
+        that prints as a table.
     n_outputs_ : int
         Number of outputs of the module: raw predictions per sample.
     n_features_in_ : int
