@@ -1,4 +1,4 @@
-"""Every error skgrad raises on its own account.
+"""Every error skgrad raises on its own account, and warnings of its own.
 
 ::
 
@@ -12,14 +12,20 @@
     ├── GraphError       (also RuntimeError)  a graph that breaks its own spec
     └── ParameterError   (also ValueError)    a parameter outside its domain
 
-Each inherits from the built-in exception a NumPy or scikit-learn user expects, so
+    UserWarning
+    ├── DataWarning      inputs that are probably not what was meant
+    └── FitWarning       a fitted model that is probably not what was meant
+
+Each error inherits from the built-in exception a NumPy or scikit-learn user expects, so
 ``except ValueError`` keeps working.
 """
 
 __all__ = [
     "DTypeError",
+    "DataWarning",
     "DeviceError",
     "DivergenceError",
+    "FitWarning",
     "GradientError",
     "GraphError",
     "ParameterError",
@@ -127,5 +133,27 @@ class ParameterError(SkgradError, ValueError):
     --------
     >>> from skgrad.exceptions import ParameterError
     >>> issubclass(ParameterError, ValueError)
+    True
+    """
+
+
+class DataWarning(UserWarning):
+    """Inputs that are probably not what was meant; the message names the columns.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skgrad.exceptions import DataWarning
+    >>> warnings.simplefilter("ignore", DataWarning)  # folds may lack a category
+    """
+
+
+class FitWarning(UserWarning):
+    """A fitted model that is probably not what was meant, such as a constant one.
+
+    Examples
+    --------
+    >>> from skgrad.exceptions import FitWarning
+    >>> issubclass(FitWarning, UserWarning)
     True
     """

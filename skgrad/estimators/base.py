@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgrad import nn
 from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
 from skgrad.core.random import host_generator
+from skgrad.estimators.doctor import examine
 from skgrad.estimators.fitting import Fitting, Rows
 from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
@@ -131,7 +130,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             self._forget()
         validation = (X_val, y_val, sample_weight_val)
         fit, work = self._fit(X, y, sample_weight, validation)
-        self._warn_about(fit, work)
+        examine(self, fit, work)
         return self
 
     def _partial_fit(self, X, y, sample_weight):
@@ -327,34 +326,6 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             n_traces=fit.n_traces,
             loss=self.loss_,
         )
-
-    def _warn_about(self, fit: Fit, work: Fitting) -> None:
-        name = type(self).__name__
-        if fit.reason is StopReason.INTERRUPTED:
-            warnings.warn(
-                f"{name} was interrupted after {len(fit.epochs)} iterations; the best "
-                "model so far is kept.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        elif fit.reason is StopReason.NO_DECREASE:
-            warnings.warn(
-                f"{name} stopped after {len(fit.epochs)} iterations: no step decreases "
-                "the objective, although its gradient is not zero. A loss with a kink "
-                "(a derivative that jumps) does that close to its minimum; round the "
-                "kink, or use optimizer='adam' with a falling schedule.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        elif fit.reason is StopReason.MAX_ITER and self.tol is not None:
-            unit = "epochs" if work.optimizer.stochastic else "iterations"
-            warnings.warn(
-                f"{name} made max_iter={work.max_iter} {unit} without converging to "
-                f"tol={self.tol}. Increase max_iter, raise the learning rate or tol, "
-                "or set tol=None if this many are what you want.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")

@@ -72,7 +72,7 @@ class Fitting:
         self.partial = partial
         self.max_iter = 1 if partial else estimator.max_iter
         self.y_ndim = rows.y.ndim
-        self.held_out = held_out
+        self.rows, self.held_out = rows, held_out
         self.n_rows = len(rows.X)
         self.optimizer = estimator._make_optimizer(loss, module)
         self.loss = loss

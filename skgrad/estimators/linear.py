@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -45,6 +45,8 @@ COUPLED_PARAMETERS = 256
 
 class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     """Base of the linear models: one Linear layer, computed in float64."""
+
+    _is_network: ClassVar[bool] = False
 
     def _parameter_dtype(self, rows: Rows):
         # Rows of float32 stay as they are: each block is converted as it is read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ __all__ = ["MLPClassifier", "MLPRegressor", "ModuleClassifier", "ModuleRegressor
 
 class BaseNetwork(NestedParams, BaseGradientEstimator):
     """Base of the networks: scaled inputs, and targets scaled with an identity link."""
+
+    _is_network: ClassVar[bool] = True
 
     def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
         dtype = rows.X.dtype

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgrad import GradientLinearClassifier, GradientLinearRegressor, nn
-from skgrad.exceptions import ParameterError
+from skgrad.exceptions import FitWarning, ParameterError
 from skgrad.losses import Huber, LogLoss, Quantile, SquaredError
 from skgrad.optim import LBFGS, Newton
 
@@ -158,6 +158,7 @@ def test_newton_where_it_costs_little_more_than_lbfgs(
     assert isinstance(model._make_optimizer(loss, module), LBFGS)
 
 
+@pytest.mark.filterwarnings("ignore::skgrad.exceptions.DataWarning")
 def test_constant_and_duplicated_columns(rng):
     X, y = make_linear(rng)
     wide = np.column_stack([X, X[:, 0], np.full(len(X), 7.0)])
@@ -269,7 +270,8 @@ def test_the_zeros_of_lasso_at_the_default_tolerance(rng):
 
 def test_a_penalty_that_kills_everything_leaves_the_mean(rng):
     X, y = make_linear(rng)
-    model = GradientLinearRegressor(alpha=1e6, l1_ratio=1.0).fit(X, y)
+    with pytest.warns(FitWarning, match="every coefficient"):
+        model = GradientLinearRegressor(alpha=1e6, l1_ratio=1.0).fit(X, y)
     assert (model.coef_ == 0).all()
     np.testing.assert_allclose(model.intercept_, y.mean())
 

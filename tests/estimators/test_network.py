@@ -23,7 +23,7 @@ from skgrad import (
     optim,
 )
 from skgrad.estimators.parameters import ACTIVATIONS
-from skgrad.exceptions import ParameterError
+from skgrad.exceptions import DataWarning, ParameterError
 
 FAST = {"tol": None, "max_iter": 20, "random_state": 0, "batch_size": 16}
 
@@ -121,7 +121,8 @@ def test_with_a_log_link_the_network_learns_deviations_from_the_mean():
 def test_a_constant_target_and_a_constant_column():
     X, _ = make_data()
     X[:, 1] = 3.0
-    model = MLPRegressor(**FAST).fit(X, np.full(60, 7.0))
+    with pytest.warns(DataWarning, match="column 1"):
+        model = MLPRegressor(**FAST).fit(X, np.full(60, 7.0))
     np.testing.assert_allclose(model.predict(X), 7.0, atol=0.5)
 
 

@@ -1,0 +1,368 @@
+"""Advice after a fit: what probably went wrong, and the remedy.
+
+Each kind of advice is a function that returns a message or None; ``CHECKS`` lists them.
+A false alarm costs more than a mistake that is missed: thresholds are wide.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skgrad.estimators.columns import constant_columns, equal_columns, spread_rows
+from skgrad.estimators.fitting import Fitting
+from skgrad.exceptions import DataWarning, FitWarning
+from skgrad.train import Fit, StopReason
+from skgrad.train.evaluation import Evaluation
+from skgrad.typing import Array
+
+__all__ = ["CHECKS", "examine"]
+
+# Between fewer rows, columns of zeros and ones are equal by chance.
+FEWEST_ROWS = 10
+SAMPLE_ROWS = 1000  # enough for a standard deviation to 5 %
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fit that has ended, and what it started from."""
+
+    estimator: Any
+    fit: Fit
+    work: Fitting
+
+    @property
+    def name(self) -> str:
+        """Class of the estimator."""
+        return type(self.estimator).__name__
+
+    @property
+    def inputs(self) -> Array:
+        """Inputs of the training rows."""
+        return self.work.rows.X
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the fit made minibatch steps with a learning rate."""
+        return bool(self.work.optimizer.stochastic)
+
+    @property
+    def curve(self) -> Array:
+        """The objective after each epoch or iteration of this fit."""
+        return np.array([epoch.objective for epoch in self.fit.epochs])
+
+    def column(self, j: int) -> str:
+        """Return how the user calls a column."""
+        names = getattr(self.estimator, "feature_names_in_", None)
+        return f"column {j}" if names is None else repr(str(names[j]))
+
+
+def examine(estimator: Any, fit: Fit, work: Fitting) -> None:
+    """Warn of what probably went wrong, and note it in ``fit_report_["advice"]``."""
+    case = Case(estimator, fit, work)
+    interrupted = fit.reason is StopReason.INTERRUPTED
+    kinds = ["interrupted"] if interrupted else list(CHECKS)
+    found = {kind: CHECKS[kind][0](case) for kind in kinds}
+    advice = [{"kind": k, "message": m} for k, m in found.items() if m is not None]
+    estimator.fit_report_["advice"] = advice
+    for item in advice:
+        category = CHECKS[item["kind"]][1]
+        # Up through fit and scikit-learn's wrapper of it to the line that called them.
+        warnings.warn(item["message"], category, stacklevel=4)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+# ------------------------------------------------------------------------- the data
+
+
+# Two inputs that matter equally, 1000 rows, 100 epochs, the best of six rates: R² is
+# 0.81 with "sgd" at a ratio of 10, 0.56 at 30 and 0.51, one of them lost, at 100; with
+# "adam" 1.00, 1.00 and 0.85, at 300 it is 0.65. Below, a good rate can make up for it.
+SCALE_RATIO = 100.0
+NORMAL_WIDTH = 6.0  # from the smallest to the largest of a thousand, in deviations
+
+
+def _different_scales(case: Case) -> str | None:
+    """Name inputs whose scales no single learning rate suits."""
+    harmless = not (case.stochastic or case.estimator._is_network)
+    if case.estimator.standardize or harmless or len(case.inputs) < FEWEST_ROWS:
+        return None
+    some = case.inputs[spread_rows(len(case.inputs), SAMPLE_ROWS)]
+    sd, width = some.std(axis=0, dtype=np.float64), np.ptp(some, axis=0)
+    # Rare ones among zeros are not small: the digits' pixels do no harm unscaled.
+    size = np.where(width > 0, np.maximum(sd, width / NORMAL_WIDTH), np.inf)
+    small, large = int(size.argmin()), int(sd.argmax())
+    if sd[large] <= SCALE_RATIO * size[small]:
+        return None
+    return (
+        f"The inputs of {case.name} have very different scales and "
+        f"standardize=False: the standard deviation of {case.column(small)} is about "
+        f"{sd[small]:.2g}, that of {case.column(large)} {sd[large]:.2g}. A learning "
+        "rate that suits one does not suit the other. Set standardize=True, or scale "
+        "them with sklearn.preprocessing.StandardScaler."
+    )
+
+
+def _constant_columns(case: Case) -> str | None:
+    """Name inputs that do not vary; without an intercept one may stand for it."""
+    no_intercept = not getattr(case.estimator, "fit_intercept", True)
+    if no_intercept or len(case.inputs) < FEWEST_ROWS:
+        return None
+    columns = constant_columns(case.inputs)
+    if not columns:
+        return None
+    later = (
+        "what the network makes of another value later is arbitrary"
+        if case.estimator._is_network
+        else "their coefficients say nothing"
+    )
+    return (
+        f"Inputs of {case.name} have one value in all training rows: "
+        f"{_listed([case.column(j) for j in columns])}. Nothing can be learned from "
+        f"them, and {later}. Drop them (sklearn.feature_selection.VarianceThreshold), "
+        "or look where their values were lost."
+    )
+
+
+def _duplicate_columns(case: Case) -> str | None:
+    """Name equal inputs whose coefficients are not determined."""
+    e = case.estimator
+    unique = e._is_network or e.alpha * (1 - e.l1_ratio) > 0
+    if unique or len(case.inputs) < FEWEST_ROWS:
+        return None
+    constant = set(constant_columns(case.inputs))
+    varying = [j for j in range(case.inputs.shape[1]) if j not in constant]
+    groups = equal_columns(case.inputs, varying)
+    if not groups:
+        return None
+    return (
+        f"Inputs of {case.name} are equal in all training rows: "
+        f"{_listed([' = '.join(map(case.column, group)) for group in groups])}. Only "
+        "the sum of their coefficients is determined. Drop all but one, or set alpha > "
+        "0 with l1_ratio < 1, which shares it equally."
+    )
+
+
+# ---------------------------------------------------------------------- the history
+
+
+# A fit that has moved the objective by less has not begun; a good one has halved it.
+MOVED = 0.01
+# A straight line: the second half of the epochs brought as much as the first, per unit
+# of learning rate. Close to a minimum it brings far less.
+STRAIGHT = 0.8
+FEWEST_EPOCHS = 5
+FEWEST_EPOCHS_WITHOUT_TOL = 50  # with tol=None a few epochs are what the user wants
+# Rounding of a mean of float32 losses.
+ROUNDING = 1e-6
+
+
+def _rate_too_low(case: Case) -> str | None:
+    """Tell that the objective fell along a straight line, and by next to nothing."""
+    epochs, curve, e = case.fit.epochs, case.curve, case.estimator
+    given = case.stochastic and isinstance(e.learning_rate, float | int)
+    fewest = FEWEST_EPOCHS if e.tol is not None else FEWEST_EPOCHS_WITHOUT_TOL
+    enough = len(curve) >= fewest and epochs[0].number == 1
+    if not (given and enough and _hardly_falls(case)):
+        return None
+    fall = 100 * (curve[0] - curve[-1]) / abs(curve[0])
+    clip = "" if e.clip_norm is None else f", a clip_norm above {e.clip_norm:g}"
+    return (
+        f"The learning rate of {case.name} is too low: the objective fell by "
+        f"{max(fall, 0.0):.2g} % in {len(curve)} epochs, and as fast in the last as in "
+        f"the first. Raise learning_rate={e.learning_rate:g}: try "
+        f"{10 * e.learning_rate:g}{clip} or learning_rate='auto'."
+    )
+
+
+def _hardly_falls(case: Case) -> bool:
+    curve = case.curve
+    falls = -np.diff(curve)
+    if np.ptp(curve) <= ROUNDING * abs(curve[0]):
+        # Random weights are no minimum; coefficients of zero may be one.
+        return bool(case.estimator._is_network)
+    half = len(falls) // 2
+    rates = np.array([epoch.learning_rate for epoch in case.fit.epochs])[1:]
+    first = falls[:half].sum() * rates[-half:].sum()
+    last = falls[-half:].sum() * rates[:half].sum()
+    moved = curve[0] - curve[-1] > MOVED * abs(curve[0])
+    return bool((falls > 0).all() and not moved and last >= STRAIGHT * first)
+
+
+def _more_epochs(case: Case) -> str | None:
+    """Tell that the fit ended before it converged, and how far it may have been."""
+    tol = case.estimator.tol
+    out_of_epochs = case.fit.reason is StopReason.MAX_ITER and tol is not None
+    if not out_of_epochs or _rate_too_low(case) is not None:
+        return None
+    unit = "epoch" if case.stochastic else "iteration"
+    rate = "the learning rate or " if case.stochastic else ""
+    made = f"{case.name} made max_iter={case.work.max_iter} {unit}s"
+    return (
+        f"{made} without converging to tol={tol}. Increase max_iter"
+        f"{_still_falling(case, unit)}, raise {rate}tol, or set tol=None if this many "
+        "are what you want."
+    )
+
+
+def _still_falling(case: Case, unit: str) -> str:
+    """Return the fall per epoch, and where it might become less than ``tol``."""
+    curve, limit = case.curve, case.work.max_iter
+    k = min(10, (len(curve) - 1) // 2)
+    if k < 1 or case.estimator.early_stopping or curve[-1] >= curve[-1 - k]:
+        return ""
+    before, now = (
+        (curve[-1 - 2 * k] - curve[-1 - k]) / k,
+        (curve[-1 - k] - curve[-1]) / k,
+    )
+    more = np.inf
+    if case.stochastic and case.estimator.tol and now < before:
+        # As a geometric series: each k epochs bring now / before of the k before.
+        more = k * np.log(now / case.estimator.tol) / np.log(before / now)
+    enough = int(np.clip(limit + more, 2 * limit, 10 * limit))
+    return f" (the objective still falls by {now:.2g} per {unit}: try {enough})"
+
+
+def _interrupted(case: Case) -> str | None:
+    if case.fit.reason is not StopReason.INTERRUPTED:
+        return None
+    return (
+        f"{case.name} was interrupted after {len(case.fit.epochs)} iterations; the "
+        "best model so far is kept."
+    )
+
+
+def _no_decrease(case: Case) -> str | None:
+    if case.fit.reason is not StopReason.NO_DECREASE:
+        return None
+    return (
+        f"{case.name} stopped after {len(case.fit.epochs)} iterations: no step "
+        "decreases the objective, although its gradient is not zero. A loss with a "
+        "kink (a derivative that jumps) does that close to its minimum; round the "
+        "kink, or use optimizer='adam' with a falling schedule."
+    )
+
+
+# Part of what the validation score had gained that is lost again at the end.
+LOST = 0.25
+FEWEST_SCORES = 20
+
+
+def _overfitting(case: Case) -> str | None:
+    """Tell that the validation score was best long ago, and is much worse by now."""
+    scores = np.array([e.score for e in case.fit.epochs if e.score is not None])
+    watched = case.estimator.early_stopping or not case.stochastic
+    if watched or len(scores) < FEWEST_SCORES:
+        return None
+    best = int(scores.argmax())
+    last = scores[-5:].max()  # the best of the last: noise of single epochs is no loss
+    long_ago = best < len(scores) // 2
+    gained, lost = scores[best] - scores[0], scores[best] - last
+    if not long_ago or gained <= 0 or lost < LOST * gained:
+        return None
+    return (
+        f"{case.name} overfits: the validation score was best after epoch "
+        f"{case.fit.epochs[best].number} ({scores[best]:.4g}), and is {scores[-1]:.4g} "
+        f"after epoch {case.fit.epochs[-1].number}. Set early_stopping=True, which "
+        "keeps the best epoch, or raise alpha."
+    )
+
+
+# ------------------------------------------------------------------------ the model
+
+
+# Of the standard deviation of the targets, or in units of log-odds, margins and
+# logarithms: a network that has learned anything varies more.
+CONSTANT = 0.01
+# Weights of a layer start at 0.1 and more, below 100 inputs.
+SHRUNK = 0.01
+PREDICTED_ROWS = 200  # 0.5 ms with a hundred hidden units, 7.5 ms for 1000
+
+
+def _learned_the_mean(case: Case) -> str | None:
+    """Tell that a network predicts the same for all rows."""
+    if not case.estimator._is_network or _rate_too_low(case) is not None:
+        return None
+    rows = spread_rows(len(case.inputs), PREDICTED_ROWS)
+    raw = case.estimator._raw_of(case.inputs[rows])
+    of_target = (
+        case.estimator._task == "regression" and case.work.loss.link == "identity"
+    )
+    unit = case.work.rows.y[rows].std(axis=0) if of_target else np.ones(1)
+    unit = np.atleast_1d(unit)
+    spread = np.atleast_1d(raw.std(axis=0))[: len(unit) if of_target else None]
+    if not (spread < CONSTANT * unit).all():
+        return None
+    return (
+        f"{case.name} predicts almost the same for all rows: its predictions vary by "
+        f"{spread.max():.2g}{_in_units(case, of_target, unit)}. Either the inputs say "
+        f"nothing about the target, or {_why_constant(case)}."
+    )
+
+
+def _in_units(case: Case, of_target: bool, unit: Array) -> str:
+    if of_target:
+        return f" where the target varies by {unit.max():.2g}"
+    return f" on the scale of the link {case.work.loss.link!r}"
+
+
+def _why_constant(case: Case) -> str:
+    """Return the likely cause, with its remedy."""
+    e, objective = case.estimator, case.work.objective
+    weights = case.fit.params[objective.mask]
+    if e.alpha and np.sqrt(np.mean(weights**2)) < SHRUNK:
+        return f"the penalty is too strong (alpha={e.alpha:g}: try {e.alpha / 100:g})"
+    if e._task == "regression" and not e.standardize:
+        return "the targets are far from the first predictions (set standardize=True)"
+    if e.clip_norm is not None:
+        return f"clip_norm={e.clip_norm:g} is too small"
+    rate = f"={e.learning_rate:g}" if isinstance(e.learning_rate, float | int) else ""
+    return (
+        "the units of a layer died: with ReLU they stay at zero after a step too far "
+        f"(lower learning_rate{rate}, or take 'leaky_relu' for activation)"
+    )
+
+
+def _all_zero_coefficients(case: Case) -> str | None:
+    """Tell that L1 left no coefficient, and from which alpha on it does."""
+    e, objective = case.estimator, case.work.objective
+    l1 = e.alpha * e.l1_ratio
+    if e._is_network or not l1 or case.fit.params[objective.mask].any():
+        return None
+    gradient = Evaluation(objective, case.work.data, case.work.frame)(case.fit.params)[
+        1
+    ]
+    most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / e.l1_ratio
+    # With constant inputs or targets what is left is rounding, and no alpha helps.
+    if most <= np.finfo(np.float64).eps * e.alpha:
+        return None
+    return (
+        f"alpha={e.alpha:g} shrank every coefficient of {case.name} to zero: it "
+        f"predicts a constant. All are zero from alpha={most:.3g} on; try "
+        f"{most / 10:.1g}."
+    )
+
+
+Check = Callable[[Case], str | None]
+CHECKS: dict[str, tuple[Check, type[Warning]]] = {
+    "interrupted": (_interrupted, ConvergenceWarning),
+    "different_scales": (_different_scales, DataWarning),
+    "constant_columns": (_constant_columns, DataWarning),
+    "duplicate_columns": (_duplicate_columns, DataWarning),
+    "rate_too_low": (_rate_too_low, ConvergenceWarning),
+    "more_epochs": (_more_epochs, ConvergenceWarning),
+    "no_decrease": (_no_decrease, ConvergenceWarning),
+    "overfitting": (_overfitting, FitWarning),
+    "learned_the_mean": (_learned_the_mean, FitWarning),
+    "all_zero_coefficients": (_all_zero_coefficients, FitWarning),
+}
