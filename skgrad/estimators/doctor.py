@@ -53,6 +53,12 @@ class Case:
         return bool(self.work.optimizer.stochastic)
 
     @property
+    def same_scale(self) -> bool:
+        """Whether raw predictions and targets are on one scale."""
+        regression = self.estimator._task == "regression"
+        return bool(regression and self.work.loss.link == "identity")
+
+    @property
     def curve(self) -> Array:
         """The objective after each epoch or iteration of this fit."""
         return np.array([epoch.objective for epoch in self.fit.epochs])
@@ -173,7 +179,7 @@ def _rate_too_low(case: Case) -> str | None:
     given = case.stochastic and isinstance(e.learning_rate, float | int)
     fewest = FEWEST_EPOCHS if e.tol is not None else FEWEST_EPOCHS_WITHOUT_TOL
     enough = len(curve) >= fewest and epochs[0].number == 1
-    if not (given and enough and _hardly_falls(case)):
+    if not (given and enough and _hardly_falls(case)) or _stuck(case):
         return None
     fall = 100 * (curve[0] - curve[-1]) / abs(curve[0])
     clip = "" if e.clip_norm is None else f", a clip_norm above {e.clip_norm:g}"
@@ -221,15 +227,14 @@ def _still_falling(case: Case, unit: str) -> str:
     k = min(10, (len(curve) - 1) // 2)
     if k < 1 or case.estimator.early_stopping or curve[-1] >= curve[-1 - k]:
         return ""
-    before, now = (
-        (curve[-1 - 2 * k] - curve[-1 - k]) / k,
-        (curve[-1 - k] - curve[-1]) / k,
-    )
-    more = np.inf
-    if case.stochastic and case.estimator.tol and now < before:
+    before = (curve[-1 - 2 * k] - curve[-1 - k]) / k
+    now = (curve[-1 - k] - curve[-1]) / k
+    more, e = np.inf, case.estimator
+    if case.stochastic and e.tol and now < before:
         # As a geometric series: each k epochs bring now / before of the k before.
-        more = k * np.log(now / case.estimator.tol) / np.log(before / now)
-    enough = int(np.clip(limit + more, 2 * limit, 10 * limit))
+        left = k * np.log(now / e.tol) / np.log(before / now)
+        more = np.ceil(left) + e.n_iter_no_change + 1
+    enough = int(np.clip(len(curve) + more, 2 * limit, 10 * limit))
     return f" (the objective still falls by {now:.2g} per {unit}: try {enough})"
 
 
@@ -284,45 +289,61 @@ def _overfitting(case: Case) -> str | None:
 # Of the standard deviation of the targets, or in units of log-odds, margins and
 # logarithms: a network that has learned anything varies more.
 CONSTANT = 0.01
-# Weights of a layer start at 0.1 and more, below 100 inputs.
-SHRUNK = 0.01
+NOTHING = 1e-6  # rounding: nothing of the inputs comes through
+# Below, the penalty of weights of order one is less than the loss of a constant model.
+STRONG_PENALTY = 0.01
 PREDICTED_ROWS = 200  # 0.5 ms with a hundred hidden units, 7.5 ms for 1000
+
+
+def _spread(case: Case) -> tuple[float, float]:
+    """Return the spread of the predictions of the output that varies most, and a unit.
+
+    The unit is the spread of that output's target, if they are on one scale.
+    """
+    rows = spread_rows(len(case.inputs), PREDICTED_ROWS)
+    spread = np.atleast_1d(case.estimator._raw_of(case.inputs[rows]).std(axis=0))
+    if not case.same_scale:
+        return float(spread.max()), 1.0
+    unit = np.atleast_1d(case.work.rows.y[rows].std(axis=0))
+    ratio = spread[: len(unit)] / np.where(unit > 0, unit, np.inf)
+    most = int(ratio.argmax())
+    return float(spread[most]), float(unit[most])
+
+
+def _stuck(case: Case) -> bool:
+    """Return whether a network predicts a constant that no other rate would change."""
+    if not case.estimator._is_network:
+        return False
+    spread, unit = _spread(case)
+    unscaled = case.same_scale and not case.estimator.standardize
+    return spread < (CONSTANT if unscaled else NOTHING) * unit
 
 
 def _learned_the_mean(case: Case) -> str | None:
     """Tell that a network predicts the same for all rows."""
     if not case.estimator._is_network or _rate_too_low(case) is not None:
         return None
-    rows = spread_rows(len(case.inputs), PREDICTED_ROWS)
-    raw = case.estimator._raw_of(case.inputs[rows])
-    of_target = (
-        case.estimator._task == "regression" and case.work.loss.link == "identity"
-    )
-    unit = case.work.rows.y[rows].std(axis=0) if of_target else np.ones(1)
-    unit = np.atleast_1d(unit)
-    spread = np.atleast_1d(raw.std(axis=0))[: len(unit) if of_target else None]
-    if not (spread < CONSTANT * unit).all():
+    spread, unit = _spread(case)
+    if spread >= CONSTANT * unit:
         return None
+    of_what = (
+        f"where the target varies by {unit:.2g}"
+        if case.same_scale
+        else f"on the scale of the link {case.work.loss.link!r}"
+    )
     return (
         f"{case.name} predicts almost the same for all rows: its predictions vary by "
-        f"{spread.max():.2g}{_in_units(case, of_target, unit)}. Either the inputs say "
-        f"nothing about the target, or {_why_constant(case)}."
+        f"{spread:.2g} {of_what}. Either the inputs say nothing about the target, or "
+        f"{_why_constant(case)}."
     )
-
-
-def _in_units(case: Case, of_target: bool, unit: Array) -> str:
-    if of_target:
-        return f" where the target varies by {unit.max():.2g}"
-    return f" on the scale of the link {case.work.loss.link!r}"
 
 
 def _why_constant(case: Case) -> str:
     """Return the likely cause, with its remedy."""
-    e, objective = case.estimator, case.work.objective
-    weights = case.fit.params[objective.mask]
-    if e.alpha and np.sqrt(np.mean(weights**2)) < SHRUNK:
+    e = case.estimator
+    if e.alpha >= STRONG_PENALTY:
         return f"the penalty is too strong (alpha={e.alpha:g}: try {e.alpha / 100:g})"
-    if e._task == "regression" and not e.standardize:
+    if case.same_scale and not e.standardize:
         return "the targets are far from the first predictions (set standardize=True)"
     if e.clip_norm is not None:
         return f"clip_norm={e.clip_norm:g} is too small"
