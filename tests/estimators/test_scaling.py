@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skgrad import MLPRegressor
 from skgrad.estimators.scaling import weighted_mean_and_scale
 
 
@@ -57,3 +60,32 @@ def test_a_vector_has_scalar_moments():
 def test_one_row():
     mean, scale = weighted_mean_and_scale(np.array([[1.0, 3.0]]), np.ones(1))
     assert (mean.tolist(), scale.tolist()) == ([1.0, 3.0], [1.0, 1.0])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_whole_fit_equals_scikit_learns_scalers_by_hand(optimizer, loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) * [1.0, 1e5, 1e-3] + [0.0, 1e5, 1e-3]
+    y = 1e6 * np.sin(X[:, 0]) + X[:, 1]
+    params = {
+        "optimizer": optimizer,
+        "loss": loss,
+        "learning_rate": 0.01,
+        "hidden_layer_sizes": 8,
+        "batch_size": 16,
+        "max_iter": 30,
+        "tol": None,
+        "random_state": 0,
+    }
+    model = MLPRegressor(**params).fit(X, y)
+    by_hand = TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), MLPRegressor(**params, standardize=False)),
+        transformer=StandardScaler(),
+    ).fit(X, y)
+    inner = by_hand.regressor_[-1]
+    np.testing.assert_allclose(model.loss_curve_, inner.loss_curve_, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.predict(X), by_hand.predict(X), rtol=1e-12, atol=1e-12 * np.abs(y).max()
+    )
+    assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
