@@ -124,7 +124,7 @@ def _constant_columns(case: Case) -> str | None:
     no_intercept = not getattr(case.estimator, "fit_intercept", True)
     if no_intercept or len(case.inputs) < FEWEST_ROWS:
         return None
-    columns = constant_columns(case.inputs)
+    columns = _suspicious(case.inputs, constant_columns(case.inputs))
     if not columns:
         return None
     later = (
@@ -138,6 +138,16 @@ def _constant_columns(case: Case) -> str | None:
         f"them, and {later}. Drop them (sklearn.feature_selection.VarianceThreshold), "
         "or look where their values were lost."
     )
+
+
+def _suspicious(X: Array, constant: list[int]) -> list[int]:
+    """Return the constant columns that are no empty ones among pixels or categories.
+
+    Zero is an ordinary value there: other columns have it as well.
+    """
+    some = X[spread_rows(len(X), SAMPLE_ROWS)] if constant else X[:0]
+    zero_is_ordinary = np.delete(some == 0, constant, axis=1).any()
+    return [j for j in constant if X[0, j] != 0 or not zero_is_ordinary]
 
 
 def _duplicate_columns(case: Case) -> str | None:

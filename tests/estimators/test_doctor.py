@@ -173,6 +173,15 @@ def test_a_constant_column_is_an_intercept_where_there_is_none():
     assert advised(GradientLinearRegressor(fit_intercept=False), X, y) == {}
 
 
+def test_pixels_and_categories_may_be_empty():
+    X, y = (part[:200] for part in load_digits(return_X_y=True))
+    assert not X[:, 0].any()
+    model = MLPClassifier(hidden_layer_sizes=4, max_iter=2, tol=None, random_state=0)
+    assert advised(model, X, y) == {}
+    X[:, 0] = 5.0
+    assert "rows: column 0. " in advised(model, X, y)["constant_columns"]
+
+
 def test_a_network_may_do_anything_with_a_constant_column():
     X, y = make_data()
     X[:, 2] = 1.0
