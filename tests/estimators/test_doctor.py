@@ -220,7 +220,9 @@ def test_an_l2_penalty_shares_the_coefficient_of_equal_columns():
 @pytest.mark.parametrize("schedule", [None, "cosine"])
 def test_a_rate_that_moves_nothing(learning_rate, dtype, schedule):
     X, y = make_data()
-    model = mlp(learning_rate=learning_rate, dtype=dtype, schedule=schedule)
+    # Sums of other batches in each epoch are equal up to rounding.
+    params = {"dtype": dtype, "schedule": schedule, "batch_size": 16}
+    model = mlp(learning_rate=learning_rate, **params)
     messages = advised(model, X, y)
     assert list(messages) == ["rate_too_low"]
     tried = f"try {10 * learning_rate:g} or learning_rate='auto'"
@@ -240,12 +242,34 @@ def test_at_the_minimum_no_rate_is_too_low():
     y -= LinearRegression().fit(X, y).predict(X)  # coefficients of zero are best
     model = GradientLinearRegressor(optimizer="sgd", batch_size=None, tol=1e-4)
     assert advised(model, X, y) == {}
-    warm = GradientLinearRegressor(
-        optimizer="sgd", learning_rate=0.1, tol=1e-4, warm_start=True
+
+
+def test_a_weak_signal_is_learned_at_once():
+    X, _ = make_data()
+    noise = np.random.default_rng(1).normal(size=len(X))
+    y = noise - LinearRegression().fit(X, noise).predict(X) + 0.05 * X[:, 0]
+    model = GradientLinearRegressor(
+        optimizer="sgd", batch_size=None, learning_rate=0.1, max_iter=100, tol=None
     )
+    assert advised(model, X, y) == {}
+    curve = np.array(model.loss_curve_)
+    assert 0.99 < curve[-1] / curve[0] < 1.0
+    assert (np.diff(curve) < 0).all()
+
+
+def test_a_fit_that_goes_on_may_be_fine_tuned():
     X, y = make_data()
-    assert advised(warm, X, y) == {}
-    assert advised(warm.set_params(learning_rate=1e-6), X, y) == {}
+    model = GradientLinearRegressor(
+        optimizer="sgd",
+        batch_size=None,
+        learning_rate=0.1,
+        tol=1e-4,
+        warm_start=True,
+    )
+    assert advised(model, X, y) == {}
+    before = len(model.loss_curve_)
+    assert advised(model.set_params(learning_rate=1e-6), X, y) == {}
+    assert (np.diff(model.loss_curve_[before:]) < 0).all()
 
 
 def test_more_epochs_as_a_geometric_series():
