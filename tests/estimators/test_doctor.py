@@ -221,7 +221,7 @@ def test_an_l2_penalty_shares_the_coefficient_of_equal_columns():
 def test_a_rate_that_moves_nothing(learning_rate, dtype, schedule):
     X, y = make_data()
     # Sums of other batches in each epoch are equal up to rounding.
-    params = {"dtype": dtype, "schedule": schedule, "batch_size": 16}
+    params = {"dtype": dtype, "schedule": schedule, "batch_size": 16, "max_iter": 30}
     model = mlp(learning_rate=learning_rate, **params)
     messages = advised(model, X, y)
     assert list(messages) == ["rate_too_low"]
@@ -263,12 +263,12 @@ def test_a_fit_that_goes_on_may_be_fine_tuned():
         optimizer="sgd",
         batch_size=None,
         learning_rate=0.1,
-        tol=1e-4,
+        tol=1e-3,
         warm_start=True,
     )
     assert advised(model, X, y) == {}
     before = len(model.loss_curve_)
-    assert advised(model.set_params(learning_rate=1e-6), X, y) == {}
+    assert advised(model.set_params(learning_rate=1e-4), X, y) == {}
     assert (np.diff(model.loss_curve_[before:]) < 0).all()
 
 
