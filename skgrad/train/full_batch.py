@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from skgrad.train.data import Data
 from skgrad.train.divergence import not_finite
 from skgrad.train.evaluation import Evaluation
 from skgrad.train.objective import Frame, Objective
-from skgrad.train.records import Epoch, Fit, TrainState
-from skgrad.train.stopping import StopReason
+from skgrad.train.records import Epoch, Fit, Progress, TrainState
+from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array
 
 __all__ = ["fit_full_batch"]
@@ -82,8 +83,9 @@ def fit_full_batch(
     *,
     max_iter: int,
     tol: float,
+    max_time: float | None = None,
     score: Callable[[TrainState], float] | None = None,
-    on_epoch: Callable[[Epoch], object] | None = None,
+    on_epoch: Callable[[Progress], object] | None = None,
 ) -> Fit:
     """Minimise an objective over all rows, from where the module is.
 
@@ -102,11 +104,14 @@ def fit_full_batch(
     tol : float
         Bound on the max-norm of the gradient, relative to that of the linear model
         without coefficients (of other models at their start).
+    max_time : float or None, default=None
+        Seconds after which no further iteration is begun.
     score : callable, optional
         ``score(state) -> float``, the validation score, larger is better; called
         after each iteration and recorded.
     on_epoch : callable, optional
-        Called with each iteration as an :class:`Epoch`.
+        Called with the :class:`Progress` after each iteration; may raise
+        ``StopIteration`` to stop.
 
     Returns
     -------
@@ -144,7 +149,8 @@ def fit_full_batch(
     >>> fit.state.params.round(6), fit.reason.name
     (array([2., 1.]), 'CONVERGED')
     """
-    fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, score, on_epoch)
+    limits = (max_iter, tol, max_time)
+    fit = _FullBatch(objective, optimizer, data, frame, limits, score, on_epoch)
     with blas_threads(objective.largest_product(data.block_size)):
         return fit.run()
 
@@ -158,10 +164,9 @@ class _FullBatch:
         optimizer: FullBatchOptimizer,
         data: Data,
         frame: Frame,
-        max_iter: int,
-        tol: float,
+        limits: tuple[int, float, float | None],
         score: Callable[[TrainState], float] | None,
-        on_epoch: Callable[[Epoch], object] | None,
+        on_epoch: Callable[[Progress], object] | None,
     ) -> None:
         if isinstance(optimizer, Newton) and not Curvature(objective).available:
             raise ParameterError(
@@ -175,13 +180,15 @@ class _FullBatch:
         self.optimizer = optimizer
         self.data = data
         self.frame = frame
-        self.max_iter = max_iter
-        self.tol = tol
+        self.max_iter, self.tol, self.max_time = limits
+        self.began = perf_counter()
         self.score = score
         self.on_epoch = on_epoch
         self.evaluations: list[Evaluation] = []
         self.epochs: list[Epoch] = []
         self.theta = objective.parameters().astype(np.float64)
+        patience = Patience(None, self.max_iter)
+        self.progress = Progress(self._state(self.theta), patience, epochs=self.epochs)
         self.hessian: Any = None  # one close to that at theta
 
     def run(self) -> Fit:
@@ -190,6 +197,7 @@ class _FullBatch:
             reason = self._until_stop()
         except KeyboardInterrupt:
             reason = StopReason.INTERRUPTED
+        self.progress.reason = reason
         n_traces = sum(e.n_traces for e in self.evaluations)
         executor = self.evaluations[-1].executor
         state = self._state(self.theta)
@@ -258,7 +266,7 @@ class _FullBatch:
         if status is MinimizeStatus.NOT_FINITE:
             when = f"after {len(self.epochs)} iterations"
             raise not_finite(when, evaluation.culprit(self.theta))
-        return _REASONS[status]
+        return self.progress.reason or _REASONS[status]
 
     def _state(self, theta: Array) -> TrainState:
         params = theta.astype(self.objective.dtype)
@@ -321,10 +329,15 @@ class _FullBatch:
             l1 = float(np.abs(theta) @ self._l1_rates())
             value = self.evaluations[0](theta)[0] + l1
         score = None if self.score is None else self.score(self._state(theta))
-        epoch = Epoch(len(self.epochs) + 1, value, score, 1.0)
-        self.epochs.append(epoch)
+        self.epochs.append(Epoch(len(self.epochs) + 1, value, score, 1.0, norm))
+        progress = self.progress
+        progress.seconds = perf_counter() - self.began
         if self.on_epoch is not None:
-            self.on_epoch(epoch)
+            progress.state = self._state(theta)
+            self.on_epoch(progress)
+        if self.max_time is not None and progress.seconds >= self.max_time:
+            progress.reason = StopReason.MAX_TIME
+            raise StopIteration
 
 
 def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterError:

@@ -120,6 +120,8 @@ class Objective:
         The penalty, see the module's docstring.
     clip_norm : float or None, default=None
         Largest norm of the gradient of a stochastic step.
+    record_gradient : bool, default=False
+        Let each stochastic step give the squared norm of its gradient.
 
     Attributes
     ----------
@@ -145,6 +147,7 @@ class Objective:
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         clip_norm: float | None = None,
+        record_gradient: bool = False,
     ) -> None:
         self.module = module
         self.loss = loss
@@ -152,6 +155,7 @@ class Objective:
         self.alpha = float(alpha)
         self.l1_ratio = float(l1_ratio)
         self.clip_norm = clip_norm
+        self.record_gradient = record_gradient
         _check_parameters(module)
         fitted = self._fitted()
         self.names = list(fitted)
@@ -169,6 +173,7 @@ class Objective:
             self.alpha,
             self.l1_ratio,
             self.clip_norm,
+            self.record_gradient,
         )
 
     def largest_product(self, n_rows: int) -> float:
@@ -279,7 +284,8 @@ class Objective:
         """Return parameters, state and sums after one step of a stochastic optimizer.
 
         The sums are float64: ``loss`` (Σ wᵢ lossᵢ before the step), ``weight`` (Σ wᵢ),
-        ``penalty`` (times the number of rows).
+        ``penalty`` (times the number of rows), and ``gradient`` (its squared norm,
+        before it is clipped) if it is recorded.
         """
         n_rows = batch["X"].shape[0]
 
@@ -298,6 +304,9 @@ class Objective:
         with entered(scope):
             (_, aux), gradient = value_and_grad(objective, has_aux=True)(params)
         total, penalty, buffers = aux
+        norm = {}
+        if self.record_gradient:
+            norm["gradient"] = ops.sum(ops.square(ops.astype(gradient, "float64")))
         if self.clip_norm is not None:
             gradient = clip_by_norm(gradient, hyper["clip_norm"])
         rates = {**hyper["optimizer"], "learning_rate": batch["learning_rate"]}
@@ -306,6 +315,7 @@ class Objective:
             "loss": ops.astype(total, "float64"),
             "weight": ops.astype(ops.sum(batch["w"]), "float64"),
             "penalty": _scaled64(penalty, n_rows),
+            **norm,
         }
         return new, {"buffers": buffers, "optimizer": moments}, sums
 

@@ -187,8 +187,8 @@ def test_scores_are_recorded():
 
 
 def test_a_callback_may_stop():
-    def on_epoch(epoch):
-        if epoch.number == 3:
+    def on_epoch(progress):
+        if progress.epoch.number == 3:
             raise StopIteration
 
     fit = run(make_problem(), on_epoch=on_epoch)
@@ -201,8 +201,8 @@ def test_an_interruption_keeps_the_last_iteration(penalty):
     problem = make_problem(**penalty)
     evaluation = Evaluation(*problem)
 
-    def on_epoch(epoch):
-        if epoch.number == 4:
+    def on_epoch(progress):
+        if progress.epoch.number == 4:
             raise KeyboardInterrupt
 
     fit = run(problem, on_epoch=on_epoch)
