@@ -17,6 +17,7 @@ __version__ = "0.1.0.dev0"
 
 _MODULES = (
     "backend",
+    "callbacks",
     "core",
     "data",
     "estimators",

@@ -2,6 +2,7 @@
 
 from skgrad.train.curvature import Curvature
 from skgrad.train.data import Data, row_keys
+from skgrad.train.divergence import recovered
 from skgrad.train.full_batch import fit_full_batch
 from skgrad.train.learning_rate import RangeTest, find_learning_rate
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
@@ -31,5 +32,6 @@ __all__ = [
     "initial_state",
     "minus_loss",
     "mode",
+    "recovered",
     "row_keys",
 ]

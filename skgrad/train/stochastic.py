@@ -199,14 +199,15 @@ def fit_stochastic(
     array([1., 3., 0.])
     """
     hyper = stochastic_hyper(objective, optimizer, frame, settings.seed)
-    state = _continued(state, initial_state(objective, optimizer, schedule))
+    start = initial_state(objective, optimizer, schedule)
+    state = _continued(state, start)
     if progress is None:
         patience = Patience(settings.tol, settings.n_iter_no_change)
         progress = Progress(state, patience, first_epoch=state.epoch)
     feed = feed_of(data, settings, objective.dtype)
     steps = Steps(objective, optimizer, hyper, feed.n_batches * settings.max_iter)
-    initial_loss = partial(_loss_of, objective, data, frame)
-    run = _Run(steps, feed, schedule, settings, score, progress, initial_loss)
+    loss_of = partial(_loss_of, objective, data, frame)
+    run = _Run(steps, feed, schedule, settings, score, progress, start, loss_of)
     with blas_threads(objective.largest_product(feed.batch_size)):
         progress.reason = run.until_stop(on_epoch)
     interrupted = progress.reason is StopReason.INTERRUPTED
@@ -232,6 +233,10 @@ def _loss_of(
     if isinstance(data, DataLoader):
         return None
     return -minus_loss(objective, data, frame)(state)
+
+
+def _grew(before: float, now: float) -> bool:
+    return not now - before <= GROWTH * abs(before)  # or is no number
 
 
 def _continued(state: TrainState | None, fresh: TrainState) -> TrainState:
@@ -267,7 +272,8 @@ class _Run:
         settings: Settings,
         score: Callable[[TrainState], float] | None,
         progress: Progress,
-        initial_loss: Callable[[TrainState], float | None],
+        start: TrainState,
+        loss_of: Callable[[TrainState], float | None],
     ) -> None:
         self.steps = steps
         self.feed = feed
@@ -275,7 +281,8 @@ class _Run:
         self.settings = settings
         self.score = score
         self.progress = progress
-        self.initial_loss = initial_loss
+        self.start = start
+        self.loss_of = loss_of
         first = progress.first_epoch
         self.last_epoch = first + settings.max_iter
         self.schedule_start = 0 if settings.schedule_epochs else first
@@ -313,7 +320,7 @@ class _Run:
         p.good = p.good or start
         try:
             state, sums = self.steps.run(start, self.feed.groups(start.epoch), rates)
-            self.check_growth(start, sums)
+            self.check_growth(state, sums)
         except NotFiniteError as error:
             was = [f" (it was {e.objective:.6g} before)" for e in p.epochs[-1:]]
             when = f"in epoch {start.epoch + 1}, step {error.step + 1}{''.join(was)}"
@@ -355,21 +362,18 @@ class _Run:
         number = p.state.epoch
         p.epochs.append(Epoch(number, sums.objective, value, rate, sums.gradient_norm))
 
-    def check_growth(self, start: TrainState, sums: EpochSums) -> None:
-        """Refuse an epoch that is far worse than the start of the fit."""
+    def check_growth(self, state: TrainState, sums: EpochSums) -> None:
+        """Refuse an epoch that ends far worse than the fit began."""
         p, now = self.progress, sums.objective
         if p.first_epoch:
             return  # other rows, or another objective, than in the first fit
-        if p.epochs:
-            before = p.epochs[0].objective
-        elif now - sums.losses[0] > GROWTH * abs(sums.losses[0]):
-            # The first batch alone may be small by chance: look at all rows.
-            value = self.initial_loss(start)
-            before = now if value is None else value
-        else:
+        before = p.epochs[0].objective if p.epochs else float(sums.losses[0])
+        if not _grew(before, now):
             return
-        if now - before > GROWTH * abs(before):
-            what = f"grew from {before:.6g} to {now:.6g} by epoch {len(p.epochs) + 1}"
+        # A batch, or a mask of dropout, may be small by chance: look at all rows.
+        before, now = self.loss_of(self.start) or before, self.loss_of(state) or now
+        if _grew(before, now):
+            what = f"grew from {before:.6g} to {now:.6g} by epoch {state.epoch + 1}"
             raise diverged(what, self.settings.learning_rate * p.rate_factor)
 
     def recovered(
