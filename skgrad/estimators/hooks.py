@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,4 +136,8 @@ def _word(value: Any) -> str:
         return f"({', '.join(map(_word, value))})"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{k!r}: {_word(v)}' for k, v in value.items())}}}"
+    if isinstance(value, partial):
+        return _word((value.func, value.args, value.keywords))
+    if type(value).__repr__ is object.__repr__:  # with an address
+        return f"{type(value).__qualname__}{_word(vars(value))}"
     return repr(value)
