@@ -79,6 +79,12 @@ class BaseGradientEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMe
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
 
+    def _restrictions(
+        self, frame: Frame, loss: Loss, module: nn.Module
+    ) -> dict[str, Any]:
+        """Return bounds and penalty factors of the parameters, if there are any."""
+        return {}
+
     def _compute_dtype(self) -> Any:
         """Return the dtypes inputs may have; the first is converted to."""
         if getattr(self, "dtype", None) is not None:

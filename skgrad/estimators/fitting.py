@@ -114,7 +114,8 @@ class Fitting:
             estimator.alpha,
             estimator.l1_ratio,
             estimator.clip_norm,
-            record_gradient,
+            record_gradient=record_gradient,
+            **estimator._restrictions(frame, loss, module),
         )
         self.range_test: RangeTest | None = None
         self.rate: float | None = None

@@ -61,6 +61,25 @@ DESCRIPTIONS = {
         :class:`~sklearn.linear_model.ElasticNet`; biases are not penalised.""",
     "l1_ratio": """float in [0, 1], default={default}
         Part of L1 in the penalty.""",
+    "penalty_factor": """array-like of shape (n_features,) or dict, default={default}
+        What the penalty of each feature's coefficients (L1 and L2, of every output) is
+        multiplied by, >= 0: 0 is never penalised, 1 the default. A dict goes from names
+        (of a data frame) or numbers of columns to factors. They are taken as they are:
+        glmnet's ``penalty.factor`` f is ``f * n_features / sum(f)`` here.""",
+    "positive": """bool, default={default}
+        Let no coefficient be negative.""",
+    "bounds": """pair, array-like of shape (n_features, 2) or dict, default={default}
+        Where coefficients may lie, on the original scale of inputs and targets: one
+        pair ``(low, high)`` for all features, one for each, or a dict from names (of a
+        data frame) or numbers of columns to pairs; None or an infinity is a free side.
+        They hold for every output (every class, if there are more than two); of a loss
+        with a distribution, for its locations. The intercept is free. With any bound
+        "auto" takes L-BFGS, `tol` is on the projected gradient, and stochastic
+        optimizers project after each step.""",
+    "monotonic_cst": """array-like of shape (n_features,) or dict, default={default}
+        1 for coefficients >= 0, so that predictions do not fall with the feature, -1
+        for coefficients <= 0, 0 for any; a dict as in `bounds`. All of `positive`,
+        `bounds` and these hold at once.""",
     "fit_intercept": """bool, default={default}
         Fit an intercept, which is never penalised.""",
     "standardize": """bool, default={default}
@@ -183,6 +202,10 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "module_params": [dict, None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [_UNIT],
+    "penalty_factor": ["array-like", dict, None],
+    "positive": ["boolean"],
+    "bounds": ["array-like", dict, None],
+    "monotonic_cst": ["array-like", dict, None],
     "fit_intercept": ["boolean"],
     "standardize": ["boolean"],
     "optimizer": [

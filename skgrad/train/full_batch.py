@@ -122,7 +122,7 @@ def fit_full_batch(
     ------
     ParameterError
         If the module draws random numbers, as dropout does, or the optimizer cannot
-        minimise this model or its L1 penalty.
+        minimise this model, its L1 penalty, or within bounds.
     DivergenceError
         If the objective or a derivative of it is not finite.
 
@@ -176,6 +176,8 @@ class _FullBatch:
             )
         if objective.alpha and objective.l1_ratio and not optimizer.takes:
             raise _no_l1(objective, optimizer)
+        if objective.bounds is not None and not optimizer.takes:
+            raise _no_bounds(optimizer)
         self.objective = objective
         self.optimizer = optimizer
         self.data = data
@@ -186,7 +188,8 @@ class _FullBatch:
         self.on_epoch = on_epoch
         self.evaluations: list[Evaluation] = []
         self.epochs: list[Epoch] = []
-        self.theta = objective.parameters().astype(np.float64)
+        start = objective.parameters().astype(np.float64)
+        self.theta = objective.projected(start)
         patience = Patience(None, self.max_iter)
         self.progress = Progress(self._state(self.theta), patience, epochs=self.epochs)
         self.hessian: Any = None  # one close to that at theta
@@ -280,6 +283,8 @@ class _FullBatch:
         params = {"max_iter": left, "tol": max(tol, 1e-300)}
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         known: dict[str, Any] = {}
+        if self.objective.bounds is not None:
+            known["bounds"] = scipy.optimize.Bounds(*self.objective.bounds)
         if self.objective.alpha and self.objective.l1_ratio:
             if "penalty" not in optimizer.takes:
                 return self._with_l1(evaluation, optimizer)
@@ -296,8 +301,7 @@ class _FullBatch:
         self, evaluation: Evaluation, optimizer: Any
     ) -> tuple[Array, MinimizeStatus]:
         """Write each penalised coefficient as u - v with u, v >= 0."""
-        theta, n, mask = self.theta, self.theta.size, self.objective.mask
-        rate = self._l1_rates()
+        theta, n, rate = self.theta, self.theta.size, self._l1_rates()
 
         def split(x: Array) -> tuple[float, Array]:
             value, g = evaluation(x[:n] - x[n:])
@@ -309,19 +313,22 @@ class _FullBatch:
             surplus = 2 * rate @ np.minimum(x[:n], x[n:])
             self._note(x[:n] - x[n:], value - surplus, norm, iteration)
 
-        low = np.concatenate([np.where(mask, 0.0, -np.inf), np.zeros(n)])
-        high = np.concatenate([np.full(n, np.inf), np.where(mask, np.inf, 0.0)])
-        x0 = np.concatenate(
-            [np.where(mask, theta.clip(0), theta), mask * (-theta).clip(0)]
-        )
-        result = optimizer.minimize(
-            split, x0, callback=note, bounds=scipy.optimize.Bounds(low, high)
-        )
+        low, high = self.objective.bounds or (np.full(n, -np.inf), np.full(n, np.inf))
+
+        def halves(x: Array) -> Array:
+            # Of what is not penalised u is the whole and v is 0.
+            u, v = np.where(rate > 0, [x.clip(0), (-x).clip(0)], [x, 0 * rate])
+            return np.concatenate([u, v])
+
+        ends = halves(low), halves(high)
+        bounds = scipy.optimize.Bounds(np.minimum(*ends), np.maximum(*ends))
+        x0 = halves(theta)
+        result = optimizer.minimize(split, x0, callback=note, bounds=bounds)
         return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
 
     def _l1_rates(self) -> Array:
         """Return what the absolute value of each parameter is multiplied by."""
-        return self.objective.alpha * self.objective.l1_ratio * self.objective.mask
+        return self.objective.alpha * self.objective.l1_ratio * self.objective.factors
 
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
         self.theta = theta
@@ -340,9 +347,20 @@ class _FullBatch:
             raise StopIteration
 
 
-def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterError:
-    name = next((n for n, c in OPTIMIZERS.items() if c is type(optimizer)), optimizer)
+def _name(optimizer: FullBatchOptimizer) -> object:
+    return next((n for n, c in OPTIMIZERS.items() if c is type(optimizer)), optimizer)
+
+
+def _no_bounds(optimizer: FullBatchOptimizer) -> ParameterError:
     return ParameterError(
-        f"optimizer={name!r} cannot minimise an L1 penalty (alpha={objective.alpha:g}, "
-        f"l1_ratio={objective.l1_ratio:g}). Use 'lbfgs' or 'fista', or l1_ratio=0."
+        f"optimizer={_name(optimizer)!r} cannot minimise within bounds of the "
+        "coefficients. Use 'lbfgs' or 'fista', or a stochastic optimizer such as 'sgd'."
+    )
+
+
+def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterError:
+    return ParameterError(
+        f"optimizer={_name(optimizer)!r} cannot minimise an L1 penalty "
+        f"(alpha={objective.alpha:g}, l1_ratio={objective.l1_ratio:g}). "
+        "Use 'lbfgs' or 'fista', or l1_ratio=0."
     )

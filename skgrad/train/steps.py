@@ -99,8 +99,8 @@ class Steps:
 
     def fitted(self, state: TrainState) -> Array:
         """Return the parameters of the model that is fitted so far."""
-        fitted: Array = self.optimizer.fitted(state.params, state.state["optimizer"])
-        return fitted
+        fitted = self.optimizer.fitted(state.params, state.state["optimizer"])
+        return self.objective.projected(fitted)  # an average may lie outside
 
     def _program(self, carry: list[Array], treedef: TreeDef, group: Group) -> Any:
         if group.signature not in self._programs:

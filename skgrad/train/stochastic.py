@@ -201,6 +201,7 @@ def fit_stochastic(
     hyper = stochastic_hyper(objective, optimizer, frame, settings.seed)
     start = initial_state(objective, optimizer, schedule)
     state = _continued(state, start)
+    state = replace(state, params=objective.projected(state.params))
     if progress is None:
         patience = Patience(settings.tol, settings.n_iter_no_change)
         progress = Progress(state, patience, first_epoch=state.epoch)
