@@ -201,12 +201,10 @@ def _wrong(features: Features, parameter: str, value: Any) -> ParameterError:
     one, all_ = "a number", f"an array of numbers of shape ({n},)"
     if parameter == "bounds":
         one, all_ = "a pair", f"a pair (low, high) or an array of shape ({n}, 2)"
+    got = reprlib.repr(value)
+    if isinstance(value, np.ndarray):
+        got = f"an array of shape {value.shape}"
     return ParameterError(
         f"The {parameter!r} parameter must be {all_} for the {n} features of X, or a "
-        f"dict from names or columns to {one}. Got {reprlib.repr(value)}"
-        f"{_shape(value)}."
+        f"dict from names or columns to {one}. Got {got}."
     )
-
-
-def _shape(value: Any) -> str:
-    return f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
