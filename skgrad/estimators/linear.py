@@ -168,10 +168,10 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
 @documented(
     optimizer="""str or optimizer, default={default}
-        "auto" takes Newton's method where it is exact at little cost: without L1, for
-        squared error (the closed form) up to 2000 features and any number of outputs;
-        for other convex or twice differentiable losses up to 500 features and
-        ``n_outputs * (n_features + 1)**2 <= 1e6``, or, if the loss is a function of
+        "auto" takes Newton's method where it is exact at little cost: without L1 and
+        bounds, for squared error (the closed form) up to 2000 features and any number
+        of outputs; for other convex or twice differentiable losses up to 500 features
+        and ``n_outputs * (n_features + 1)**2 <= 1e6``, or, if the loss is a function of
         several outputs together (your own function), up to 10 outputs and
         ``n_outputs * (n_features + 1) <= 256``. Otherwise it takes L-BFGS, accurate to
         ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton", "newton_cg", "lbfgs",
@@ -294,12 +294,12 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
         integer codes (n_samples,) and logits (n_samples, n_classes).""",
     optimizer="""str or optimizer, default={default}
-        "auto" takes Newton's method where it is exact at little cost: without L1, for
-        convex or twice differentiable losses, for two classes up to 500 features, for
-        3 to 10 classes if ``n_classes * (n_features + 1) <= 256``. Otherwise it takes
-        L-BFGS, accurate to ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton",
-        "newton_cg", "lbfgs", "fista" and "nonlinear_cg" use all rows, the others
-        minibatches; or an object.""",
+        "auto" takes Newton's method where it is exact at little cost: without L1 and
+        bounds, for convex or twice differentiable losses, for two classes up to 500
+        features, for 3 to 10 classes if ``n_classes * (n_features + 1) <= 256``.
+        Otherwise it takes L-BFGS, accurate to ``tol``. Or a name of
+        ``optim.OPTIMIZERS``: "newton", "newton_cg", "lbfgs", "fista" and "nonlinear_cg"
+        use all rows, the others minibatches; or an object.""",
 )
 class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     """Linear classification with any loss; logistic regression by default.
