@@ -30,6 +30,7 @@ _MODULES = (
     "ops",
     "optim",
     "optimize",
+    "plotting",
     "testing",
     "train",
     "transforms",
