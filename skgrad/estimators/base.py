@@ -23,6 +23,7 @@ from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
 from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows
 from skgrad.estimators.hooks import Hooks, fit_key
+from skgrad.estimators.html import HTMLMixin
 from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
 from skgrad.estimators.validation import check_validation, split_rows
@@ -51,7 +52,9 @@ RANKING_REMEDY = (
 PREDICT_ROWS = 2**14
 
 
-class BaseGradientEstimator(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseGradientEstimator(
+    HTMLMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of the estimators: a module, a loss, an optimizer behind ``fit``.
 
     Subclasses say which module and which frame of scaling; the mixins of ``targets``

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from skgrad.estimators.html import spans_a_decade
 from skgrad.exceptions import ParameterError
 from skgrad.plotting.models import final_estimator, require
-from skgrad.plotting.style import color, figure_style, panels, wants_log
+from skgrad.plotting.style import color, figure_style, panels
 
 __all__ = ["LearningRateDisplay"]
 
@@ -126,7 +127,7 @@ class LearningRateDisplay:
         if visible.size < finite.size and np.ptp(visible) > 0:
             margin = 0.05 * np.ptp(visible)
             self.ax_.set_ylim(visible.min() - margin, ceiling)
-        if wants_log([visible]):
+        if spans_a_decade(visible):
             self.ax_.set_yscale("log")
             self.ax_.set_ylim(0.8 * visible.min(), ceiling)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.estimators.html import spans_a_decade
 from skgrad.exceptions import ParameterError
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "pyplot",
     "scaled",
     "shortened",
-    "wants_log",
 ]
 
 # The palette of Okabe and Ito, which the colour-blind tell apart; without yellow, too
@@ -50,9 +50,6 @@ RC = {
     "ytick.color": INK,
     "ytick.labelsize": 11,
 }
-
-# Values over more than a decade are drawn on a logarithmic scale.
-LOG_RATIO = 10.0
 
 
 def pyplot() -> Any:
@@ -161,26 +158,6 @@ def panels(
     return figure, axes
 
 
-def wants_log(values: Iterable[Any]) -> bool:
-    """Tell whether values are best seen on a logarithmic scale.
-
-    Parameters
-    ----------
-    values : iterable of array-like
-        All that is drawn on one axis.
-
-    Returns
-    -------
-    bool
-        Whether they are positive and span more than a decade.
-    """
-    array = np.concatenate([np.ravel(np.asarray(v, dtype=float)) for v in values])
-    array = array[np.isfinite(array)]
-    if not array.size or array.min() <= 0:
-        return False
-    return bool(array.max() > LOG_RATIO * array.min())
-
-
 def scaled(log_scale: Any, values: list[Any]) -> str:
     """Return the scale of an axis from the parameter ``log_scale``.
 
@@ -202,7 +179,8 @@ def scaled(log_scale: Any, values: list[Any]) -> str:
         If a logarithm of a number that is not positive is asked for.
     """
     if log_scale == "auto":
-        return "log" if wants_log(values) else "linear"
+        together = np.concatenate([np.ravel(each) for each in values])
+        return "log" if spans_a_decade(together) else "linear"
     lowest = min(np.nanmin(np.asarray(v, dtype=float), initial=np.inf) for v in values)
     if log_scale and lowest <= 0:
         raise ParameterError(
