@@ -239,7 +239,7 @@ class CalibrationDisplay:
                 ylabel="samples",
                 xlim=(-0.02, 1.02),
             )
-        self.ax_.legend(loc="upper left")
+        self.ax_.legend(loc="upper left", frameon=False)
 
 
 def _kind(model: Any) -> str:

@@ -199,9 +199,11 @@ class CoefficientDisplay:
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel("coefficient")
         if n_left:
-            ax.set_title(f"the {len(names)} largest of {n_left + len(names)}")
+            ax.set_title(
+                f"the {len(names)} largest of {n_left + len(names)}", loc="left"
+            )
         if len(self.coefficients) > 1:
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def _coefficients(model: Any, standardized: bool) -> dict[str, Array]:

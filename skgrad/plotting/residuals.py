@@ -188,7 +188,8 @@ class ResidualsDisplay:
         finite = residual[np.isfinite(residual)]
         ax.set_title(
             f"{shortened(name, 32)}\nmean |r| {abs(finite).mean():.3g}, "
-            f"{(finite < 0).mean():.0%} below 0"
+            f"{(finite < 0).mean():.0%} below 0",
+            loc="left",
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from skgrad.estimators.base import uses_minibatches
+from skgrad.exceptions import ParameterError
 from skgrad.plotting.models import final_estimator, named_models, require
 from skgrad.plotting.style import (
     GREY,
@@ -25,7 +26,7 @@ from skgrad.typing import Array
 __all__ = ["TrainingCurve", "TrainingCurveDisplay"]
 
 PANEL_INCHES = 1.3
-FEW = 10  # points that are marked one by one
+FEW = 4  # points that are marked one by one
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,32 @@ class TrainingCurve:
             "epoch" if batches else "iteration",
         )
 
+    def above(self, optimum: float) -> Self:
+        """Return the history of the distance of the objective from its minimum.
+
+        Parameters
+        ----------
+        optimum : float
+            The minimum; where the objective reaches it there is a gap.
+
+        Returns
+        -------
+        TrainingCurve
+            The history; a validation loss, whose minimum is another, is left out.
+
+        Examples
+        --------
+        >>> from skgrad.plotting import TrainingCurve
+        >>> TrainingCurve([3.0, 2.0]).above(1.5).objective.tolist()
+        [1.5, 0.5]
+        """
+        distance = np.asarray(self.objective, dtype=float) - optimum
+        return replace(
+            self,
+            objective=np.where(distance > 0, distance, np.nan),
+            validation=() if self.score_name is None else self.validation,
+        )
+
 
 def _score_name(scoring: Any) -> str:
     if isinstance(scoring, str):
@@ -160,6 +187,7 @@ class TrainingCurveDisplay:
         models: Any,
         *,
         optimum: float | None = None,
+        above_optimum: bool = False,
         log_scale: Any = "auto",
         learning_rate: Any = "auto",
         gradient_norm: Any = "auto",
@@ -174,6 +202,9 @@ class TrainingCurveDisplay:
             are their names.
         optimum : float, default=None
             The value of the objective at its minimum, if it is known.
+        above_optimum : bool, default=False
+            Draw how far the objective is above the optimum, which shows the last steps
+            too, in place of the objective.
         log_scale : bool or "auto", default="auto"
             Draw the objective on a logarithmic scale; "auto" does so where it is
             positive and spans more than a decade.
@@ -193,12 +224,20 @@ class TrainingCurveDisplay:
             name: TrainingCurve.from_estimator(model)
             for name, model in named_models(models).items()
         }
-        return cls(curves, optimum=optimum).plot(
+        if above_optimum:
+            if optimum is None:
+                raise ParameterError("above_optimum=True needs the optimum, a number.")
+            curves = {name: curve.above(optimum) for name, curve in curves.items()}
+            optimum = None
+        display = cls(curves, optimum=optimum).plot(
             log_scale=log_scale,
             learning_rate=learning_rate,
             gradient_norm=gradient_norm,
             ax=ax,
         )
+        if above_optimum:
+            display.ax_.set_ylabel("objective above optimum")
+        return display
 
     def plot(
         self,
@@ -396,7 +435,8 @@ class TrainingCurveDisplay:
             best = {"linestyle": "none", "marker": "o", "markersize": 8}
             handles.append(line([], [], color=GREY, label="best epoch", **best))
         # Beside the axes, where it hides no line.
-        self.ax_.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        self.ax_.legend(handles=handles, frameon=False, **place)
 
 
 RATES = "learning_rates"

@@ -70,6 +70,21 @@ def test_a_full_batch_fit_counts_iterations():
     assert "optimum" in [text.get_text() for text in display.ax_.texts]
 
 
+def test_distance_from_the_optimum():
+    model = fitted(early_stopping=True)
+    optimum = min(model.loss_curve_)
+    display = TrainingCurveDisplay.from_estimator(
+        model, optimum=optimum, above_optimum=True
+    )
+    distance = np.array(model.loss_curve_) - optimum
+    distance[distance == 0] = np.nan
+    np.testing.assert_array_equal(drawn(display, "objective")[1], distance)
+    assert list(display.lines_) == [("MLPRegressor", "objective")]
+    assert display.ax_.get_ylabel() == "objective above optimum"
+    with pytest.raises(ValueError, match="above_optimum=True needs the optimum"):
+        TrainingCurveDisplay.from_estimator(model, above_optimum=True)
+
+
 def test_units_of_several_kinds_are_both_named():
     models = [GradientLinearRegressor(optimizer="lbfgs").fit(*make_data()), fitted()]
     display = TrainingCurveDisplay.from_estimator(models)
