@@ -6,9 +6,10 @@ drawn, not with this package.
 
 from skgrad.plotting.calibration import CalibrationCurve, CalibrationDisplay
 from skgrad.plotting.coefficients import CoefficientDisplay
+from skgrad.plotting.curve import TrainingCurve
 from skgrad.plotting.learning_rate import LearningRateDisplay
 from skgrad.plotting.residuals import ResidualsDisplay
-from skgrad.plotting.training import TrainingCurve, TrainingCurveDisplay
+from skgrad.plotting.training import TrainingCurveDisplay
 
 __all__ = [
     "CalibrationCurve",

@@ -120,7 +120,7 @@ RATES = [0.1, 0.05, 0.01]
         (RATES, False, False),
         ([0.1, 0.1, 0.1], "auto", False),
         ([0.1, 0.1, 0.1], True, True),
-        ((), True, False),
+        ((), "auto", False),
     ],
 )
 def test_when_the_learning_rate_is_drawn(rates, asked, expected):
@@ -212,6 +212,15 @@ def test_panels_stay_within_the_users_axes():
     display = TrainingCurveDisplay({"a": curve}).plot(ax=ax)
     assert len(display.axes_) == 2
     assert display.figure_ is ax.figure
+
+
+def test_what_was_not_recorded_cannot_be_drawn():
+    display = TrainingCurveDisplay({"a": TrainingCurve([2.0, 1.0])})
+    for name in ("learning_rate", "gradient_norm"):
+        with pytest.raises(ValueError, match=f"no fit recorded its {name}s"):
+            display.plot(**{name: True})
+    with pytest.raises(ValueError, match="fit of a completed no epoch"):
+        TrainingCurveDisplay({"a": TrainingCurve([])})
 
 
 def test_what_was_not_fitted_has_no_history():
