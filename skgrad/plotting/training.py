@@ -25,7 +25,6 @@ from skgrad.typing import Array
 __all__ = ["TrainingCurveDisplay"]
 
 PANEL_INCHES = 1.3
-FEW = 4  # points that are marked one by one
 
 
 class TrainingCurveDisplay:
@@ -227,8 +226,9 @@ class TrainingCurveDisplay:
                 values,
                 color=color(index + own),
                 linestyle="--" if validation and panel == "objective" else "-",
-                marker="o" if len(values) < FEW else None,
+                marker="o",
                 markersize=4,
+                markevery=_alone(values),
             )
             self.lines_[name, quantity] = line
         self._mark_best(name, curve)
@@ -339,3 +339,10 @@ class TrainingCurveDisplay:
         # Beside the axes, where it hides no line.
         place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
         self.ax_.legend(handles=handles, frameon=False, **place)
+
+
+def _alone(values: Array) -> list[int]:
+    """Return the values without a neighbour, to which no line would lead."""
+    finite = np.concatenate([[False], np.isfinite(values), [False]])
+    alone = finite[1:-1] & ~finite[:-2] & ~finite[2:]
+    return [int(i) for i in np.flatnonzero(alone)]

@@ -173,17 +173,19 @@ def test_scale_of_the_objective(optimum, log_scale, expected):
 
 def test_one_epoch_is_a_point_on_a_whole_number():
     display = TrainingCurveDisplay({"a": TrainingCurve([1.0])}).plot()
-    assert display.lines_["a", "objective"].get_marker() == "o"
+    assert display.lines_["a", "objective"].get_markevery() == [0]
     display.figure_.canvas.draw()
     ticks = [text.get_text() for text in display.ax_.get_xticklabels()]
     assert ticks == ["0", "1", "2"]
 
 
 def test_gaps_stay_gaps():
-    values = [2.0, np.nan, 1.0]
+    values = [2.0, np.nan, 1.0, 0.8, np.inf]
     display = TrainingCurveDisplay({"a": TrainingCurve(values)}, optimum=0.5).plot()
     display.figure_.canvas.draw()
     np.testing.assert_array_equal(drawn(display, "objective", "a")[1], values)
+    # A point alone is marked, or nobody would see it.
+    assert display.lines_["a", "objective"].get_markevery() == [0]
 
 
 def test_pipelines_and_scikit_learn_s_networks():
