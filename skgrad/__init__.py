@@ -17,6 +17,7 @@ __version__ = "0.1.0.dev0"
 
 _MODULES = (
     "backend",
+    "callbacks",
     "core",
     "data",
     "estimators",
@@ -29,6 +30,7 @@ _MODULES = (
     "ops",
     "optim",
     "optimize",
+    "plotting",
     "testing",
     "train",
     "transforms",

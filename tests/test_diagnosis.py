@@ -93,6 +93,18 @@ def interrupted():
     mlp(loss=loss).fit(X, Y)
 
 
+def out_of_time():
+    mlp(tol=1e-6, max_iter=300, max_time=1e-9).fit(X, Y)
+
+
+def recovered():
+    mlp(optimizer="sgd", learning_rate=1e3).fit(X, Y)
+
+
+def diverged():
+    mlp(optimizer="sgd", learning_rate=1e6, on_divergence="raise").fit(X, Y)
+
+
 def overfitting():
     noise = np.random.default_rng(1).normal(size=(2, 40))
     model = mlp(hidden_layer_sizes=50, learning_rate=0.02, max_iter=100)

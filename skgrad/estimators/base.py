@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from skgrad import nn
 from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
-from skgrad.core.random import host_generator
 from skgrad.estimators.doctor import examine
-from skgrad.estimators.fitting import Fitting, Rows
+from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows
+from skgrad.estimators.hooks import Hooks, fit_key
+from skgrad.estimators.html import HTMLMixin
 from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
+from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
 from skgrad.optim import get_optimizer
 from skgrad.tensor import tensor
-from skgrad.train import (
-    Fit,
-    Frame,
-    StopReason,
-)
+from skgrad.train import Fit, Frame, StopReason, recovered
 from skgrad.typing import Array
 
 __all__ = ["BaseGradientEstimator"]
@@ -47,7 +53,9 @@ RANKING_REMEDY = (
 PREDICT_ROWS = 2**14
 
 
-class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
+class BaseGradientEstimator(
+    HTMLMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of the estimators: a module, a loss, an optimizer behind ``fit``.
 
     Subclasses say which module and which frame of scaling; the mixins of ``targets``
@@ -75,6 +83,12 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
 
+    def _restrictions(
+        self, frame: Frame, loss: Loss, module: nn.Module
+    ) -> dict[str, Any]:
+        """Return bounds and penalty factors of the parameters, if there are any."""
+        return {}
+
     def _compute_dtype(self) -> Any:
         """Return the dtypes inputs may have; the first is converted to."""
         if getattr(self, "dtype", None) is not None:
@@ -97,6 +111,7 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        groups=None,
     ):
         """Fit the model.
 
@@ -115,6 +130,8 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             Validation targets.
         sample_weight_val : array-like of shape (n_val,), default=None
             Validation weights.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of the rows, for a ``validation_splitter`` that keeps them together.
 
         Returns
         -------
@@ -129,7 +146,9 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         if not (self.warm_start and hasattr(self, "module_")):
             self._forget()
         validation = (X_val, y_val, sample_weight_val)
-        fit, work = self._fit(X, y, sample_weight, validation)
+        hooks = Hooks(self, X, y, sample_weight)
+        fit, work = self._fit(X, y, sample_weight, validation, groups, hooks)
+        hooks.close(work.progress)
         examine(self, fit, work)
         return self
 
@@ -140,9 +159,10 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                 "partial_fit makes one pass and cannot stop early. Set "
                 "early_stopping=False."
             )
-        fit, _ = self._fit(X, y, sample_weight, (None, None, None), partial=True)
+        fit, _ = self._fit(X, y, sample_weight)
         if fit.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt  # the loop around the call is the user's
+        _warn_of_recoveries(fit)
         return self
 
     def _forget(self) -> None:
@@ -150,28 +170,92 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
             delattr(self, name)
 
-    def _fit(self, X, y, sample_weight, validation, partial=False):
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        validation=(None, None, None),
+        groups=None,
+        hooks: Hooks | None = None,
+    ):
+        """Fit, or make one pass where there are no hooks."""
         get_backend(self.device)
+        self._check_refit()
+        check_validation(*validation)
         proceed = hasattr(self, "module_")
         dtype = self._fitted_dtype() if proceed else self._compute_dtype()
-        rows = self._rows(X, y, sample_weight, dtype, reset=not proceed)
+        rows = self._rows(X, y, sample_weight, dtype, reset=not proceed, groups=groups)
+        given = self._given_rows(validation, rows)
         loss = self._make_loss()
         structure = self._structure(rows, loss)
         if proceed:
             self._check_structure(structure)
+        state = self._state if proceed else None
         seed = self._seed if proceed else self._new_seed()
-        rows, held_out = self._held_out(rows, validation, seed)
-        for part in (rows, held_out):
+        progress = None
+        if hooks is not None and hooks.restoring:
+            key = fit_key(self, (*rows.arrays(), *(given or NO_ROWS).arrays()), state)
+            progress, seed = hooks.restored(key, seed)
+        train, held_out = self._held_out(rows, given, seed)
+        for part in (train, held_out):
             if part is not None:
                 self._check_domain(loss, part.y)
+        parts = train, held_out, loss, seed
+        if hooks is None:
+            limits = Limits(1, self.tol, self.max_iter)
+            work = self._work(*parts, limits, proceed)
+            fit = work.run(state)
+        else:
+            limits = Limits(self.max_iter, self.tol)
+            work = self._work(*parts, limits, proceed, hooks.record_gradient)
+            work.check_restoring(hooks)
+            fit = work.run_with(hooks, state, progress)
+        final, model = fit, work
+        if self.refit and fit.best_epoch and fit.reason is not StopReason.INTERRUPTED:
+            final, model = self._refitted(rows, given, fit, work)
+        self._structure_fitted = structure
+        self._store(fit, work, final, model, proceed)
+        return fit, work
+
+    def _check_refit(self) -> None:
+        if self.refit and not self.early_stopping:
+            raise ParameterError(
+                f"refit={self.refit!r} needs the best epoch. Set early_stopping=True."
+            )
+        if self.refit and self.warm_start:
+            raise ParameterError(
+                f"refit={self.refit!r} fits anew, warm_start=True continues. Set one "
+                "of them."
+            )
+
+    def _work(
+        self,
+        rows: Rows,
+        held_out: Rows | None,
+        loss: Loss,
+        seed: int,
+        limits: Limits,
+        proceed: bool,
+        record_gradient: bool = False,
+    ) -> Fitting:
+        """Return what is to be run."""
         rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, frame, seed, proceed)
-        work = Fitting(self, rows, held_out, frame, module, loss, seed, partial)
-        fit = work.run(self._state if proceed else None)
-        self._structure_fitted = structure
-        self._store(fit, work, proceed)
-        return fit, work
+        parts = rows, held_out, frame, module
+        return Fitting(self, *parts, loss, seed, limits, record_gradient)
+
+    def _refitted(
+        self, rows: Rows, given: Rows | None, fit: Fit, work: Fitting
+    ) -> tuple[Fit, Fitting]:
+        """Fit anew on all rows for as many epochs as were best."""
+        rows = rows if given is None else rows.joined(given)
+        limits = Limits(fit.best_epoch or 1, None, self.max_iter)
+        model = self._work(rows, None, work.loss, work.seed, limits, proceed=False)
+        model.range_test = work.range_test
+        final = model.run()
+        return (fit, work) if final.reason is StopReason.INTERRUPTED else (final, model)
 
     def _structure(self, rows: Rows, loss: Loss) -> dict[str, Any]:
         """Return what a fit that continues another one cannot change."""
@@ -193,13 +277,30 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
                     "warm_start=False, or clone the estimator, to start anew."
                 )
 
-    def _rows(self, X, y, sample_weight, dtype, reset: bool) -> Rows:
+    def _rows(self, X, y, sample_weight, dtype, reset: bool, groups=None) -> Rows:
         """Return the validated rows with a positive weight."""
         X, y = self._check_y(X, y, dtype, reset)
         w = check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         )
-        return Rows(X, y, w).present()
+        if groups is not None:
+            groups = column_or_1d(groups)
+            check_consistent_length(X, groups)
+        return Rows(X, y, w, groups).present()
+
+    def _given_rows(self, validation: Any, rows: Rows) -> Rows | None:
+        """Return the validation rows that were given, if there are any."""
+        X_val, y_val, sample_weight_val = validation
+        if X_val is None:
+            return None
+        dtype = rows.X.dtype
+        given = self._rows(X_val, y_val, sample_weight_val, dtype, reset=False)
+        if given.y.shape[1:] != rows.y.shape[1:]:
+            raise ValueError(
+                f"y has shape {rows.y.shape} and y_val {given.y.shape}: they must have "
+                "the same columns."
+            )
+        return given
 
     def _weighted_by_class(self, rows: Rows) -> Rows:
         """Return training rows with the weights of their classes."""
@@ -229,36 +330,13 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
             return int(state.randint(2**31))
         return int(state) % 2**32
 
-    def _held_out(self, rows: Rows, validation: Any, seed: int):
+    def _held_out(
+        self, rows: Rows, given: Rows | None, seed: int
+    ) -> tuple[Rows, Rows | None]:
         """Return training and validation rows; the latter may be None."""
-        X_val, y_val, sample_weight_val = validation
-        if (X_val is None) != (y_val is None):
-            raise ValueError("Pass both X_val and y_val, or neither of them.")
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val weights X_val, which is missing.")
-        if X_val is not None:
-            held_out = self._rows(
-                X_val, y_val, sample_weight_val, rows.X.dtype, reset=False
-            )
-            if held_out.y.shape[1:] != rows.y.shape[1:]:
-                raise ValueError(
-                    f"y has shape {rows.y.shape} and y_val {held_out.y.shape}: they "
-                    "must have the same columns."
-                )
-            return rows, held_out
-        if not self.early_stopping:
-            return rows, None
-        # Imported by the fits that split: 0.1 s of a process that does nothing else.
-        from sklearn.model_selection import train_test_split  # noqa: PLC0415
-
-        state = np.random.RandomState(host_generator(seed, "split").integers(2**31))
-        train, held_out = train_test_split(
-            np.arange(len(rows.X)),
-            test_size=self.validation_fraction,
-            random_state=state,
-            stratify=self._strata(rows.y),
-        )
-        return rows.take(train), rows.take(held_out)
+        if given is not None or not self.early_stopping:
+            return rows, given
+        return split_rows(self, rows, self._strata(rows.y), seed)
 
     def _strata(self, y: Array) -> Array | None:
         return None
@@ -295,16 +373,14 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
     def _publish(self) -> None:
         """Set attributes that are computed from the module and its frame."""
 
-    def _store(self, fit: Fit, work: Fitting, proceed: bool) -> None:
-        """Set the fitted attributes, all at once."""
-        work.objective.store(fit.params, fit.state.state["buffers"])
-        self.module_ = work.module.eval()
-        self._frame = work.frame
-        self._n_columns = work.objective.n_outputs
-        self._y_ndim = work.y_ndim
-        self._loss = work.objective.loss
-        self._publish()
-        self._state = fit.state
+    def _store(
+        self, fit: Fit, work: Fitting, final: Fit, model: Fitting, proceed: bool
+    ) -> None:
+        """Set the fitted attributes, all at once; a model may have been refitted."""
+        model.fill(final.params, final.state.state["buffers"])
+        model.module.eval()
+        model.publish(self)
+        self._state = final.state
         self._seed = work.seed
         if not proceed:
             self.loss_curve_: list[float] = []
@@ -315,17 +391,13 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = max(1, len(self.loss_curve_))
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         self.best_loss_ = min(self.loss_curve_, default=np.nan)
-        self.n_outputs_ = work.objective.n_outputs or 1
-        self.fit_report_ = FitReport(
-            optimizer=type(work.optimizer).__name__,
-            executor=fit.executor,
-            stop_reason=fit.reason.value,
-            converged=fit.reason.converged,
-            n_iter=self.n_iter_,
-            best_epoch=fit.best_epoch,
-            n_traces=fit.n_traces,
-            loss=self.loss_,
-        )
+        before = vars(self).get("fit_report_", {}) if proceed else {}
+        report = work.report(fit, before)
+        report |= {"n_iter": self.n_iter_, "loss": self.loss_}
+        if final is not fit:
+            epochs = final.epochs
+            report["refit"] = {"epochs": len(epochs), "loss": epochs[-1].objective}
+        self.fit_report_ = FitReport(report)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
@@ -355,6 +427,11 @@ class BaseGradientEstimator(BaseEstimator, metaclass=ABCMeta):
         if self._n_columns is None:
             output = output.reshape(X.shape[0])
         return frame.raw_prediction(output)
+
+
+def _warn_of_recoveries(fit: Fit) -> None:
+    if fit.recoveries:
+        warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=4)
 
 
 def uses_minibatches(estimator: Any) -> bool:

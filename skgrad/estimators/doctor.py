@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgrad.estimators.columns import constant_columns, equal_columns, spread_rows
 from skgrad.estimators.fitting import Fitting
 from skgrad.exceptions import DataWarning, FitWarning
-from skgrad.train import Fit, StopReason
+from skgrad.train import Fit, StopReason, recovered
 from skgrad.train.evaluation import Evaluation
 from skgrad.typing import Array
 
@@ -73,7 +73,7 @@ def examine(estimator: Any, fit: Fit, work: Fitting) -> None:
     """Warn of what probably went wrong, and note it in ``fit_report_["advice"]``."""
     case = Case(estimator, fit, work)
     interrupted = fit.reason is StopReason.INTERRUPTED
-    kinds = ["interrupted"] if interrupted else list(CHECKS)
+    kinds = ["interrupted", "recovered"] if interrupted else list(CHECKS)
     found = {kind: CHECKS[kind][0](case) for kind in kinds}
     advice = [{"kind": k, "message": m} for k, m in found.items() if m is not None]
     estimator.fit_report_["advice"] = advice
@@ -257,6 +257,21 @@ def _interrupted(case: Case) -> str | None:
     )
 
 
+def _out_of_time(case: Case) -> str | None:
+    if case.fit.reason is not StopReason.MAX_TIME:
+        return None
+    return (
+        f"{case.name} used up max_time={case.estimator.max_time:g} seconds in "
+        f"{len(case.fit.epochs)} of max_iter={case.work.max_iter} epochs or iterations "
+        "without converging. Increase max_time, or set tol=None and fewer max_iter if "
+        "this many are what you want."
+    )
+
+
+def _recovered(case: Case) -> str | None:
+    return recovered(case.fit.recoveries) if case.fit.recoveries else None
+
+
 def _no_decrease(case: Case) -> str | None:
     if case.fit.reason is not StopReason.NO_DECREASE:
         return None
@@ -387,6 +402,8 @@ def _all_zero_coefficients(case: Case) -> str | None:
 Check = Callable[[Case], str | None]
 CHECKS: dict[str, tuple[Check, type[Warning]]] = {
     "interrupted": (_interrupted, ConvergenceWarning),
+    "recovered": (_recovered, ConvergenceWarning),
+    "out_of_time": (_out_of_time, ConvergenceWarning),
     "different_scales": (_different_scales, DataWarning),
     "constant_columns": (_constant_columns, DataWarning),
     "duplicate_columns": (_duplicate_columns, DataWarning),

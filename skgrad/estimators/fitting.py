@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skgrad import nn
+from skgrad.estimators.hooks import Hooks
+from skgrad.estimators.verbose import reporter
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.optim import get_schedule
 from skgrad.train import (
     Data,
-    Epoch,
     Fit,
     Frame,
     Objective,
+    Progress,
+    RangeTest,
     Settings,
     TrainState,
+    find_learning_rate,
     fit_full_batch,
     fit_stochastic,
     minus_loss,
@@ -31,24 +34,49 @@ from skgrad.train import (
 )
 from skgrad.typing import Array
 
-__all__ = ["Fitting", "Rows"]
+__all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
+
+# Each divides the learning rate by four: by 65,536 in all.
+MAX_RECOVERIES = 8
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Validated rows: inputs, targets on the user's scale, weights."""
+    """Validated rows: inputs, targets on the user's scale, weights, maybe groups."""
 
     X: Array
     y: Array
     w: Array
+    groups: Array | None = None
+
+    def arrays(self) -> list[Array | None]:
+        """Return the arrays."""
+        return [self.X, self.y, self.w, self.groups]
 
     def take(self, index: Array) -> Rows:
         """Return some of the rows."""
-        return Rows(self.X[index], self.y[index], self.w[index])
+        return Rows(*(None if a is None else a[index] for a in self.arrays()))
 
     def present(self) -> Rows:
         """Return the rows with a positive weight: a zero weight is an absent row."""
         return self if (self.w > 0).all() else self.take(np.flatnonzero(self.w > 0))
+
+    def joined(self, other: Rows) -> Rows:
+        """Return these rows and others, groups forgotten."""
+        pairs = (self.X, other.X), (self.y, other.y), (self.w, other.w)
+        return Rows(*(np.concatenate(pair) for pair in pairs))
+
+
+NO_ROWS = Rows(np.empty(0), np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a fit ends, and how many epochs its schedule spans."""
+
+    max_iter: int
+    tol: float | None
+    schedule_epochs: int | None = None
 
 
 class Fitting:
@@ -63,14 +91,14 @@ class Fitting:
         module: nn.Module,
         loss: Loss,
         seed: int,
-        partial: bool,
+        limits: Limits,
+        record_gradient: bool = False,
     ) -> None:
         self.estimator = estimator
         self.frame = frame
         self.module = module
         self.seed = seed
-        self.partial = partial
-        self.max_iter = 1 if partial else estimator.max_iter
+        self.limits = limits
         self.y_ndim = rows.y.ndim
         self.rows, self.held_out = rows, held_out
         self.n_rows = len(rows.X)
@@ -86,7 +114,17 @@ class Fitting:
             estimator.alpha,
             estimator.l1_ratio,
             estimator.clip_norm,
+            record_gradient=record_gradient,
+            **estimator._restrictions(frame, loss, module),
         )
+        self.range_test: RangeTest | None = None
+        self.rate: float | None = None
+        self.progress: Progress | None = None
+
+    @property
+    def max_iter(self) -> int:
+        """The most epochs or iterations."""
+        return self.limits.max_iter
 
     def _data(self, rows: Rows) -> tuple[Data, int | None]:
         encoded, n_outputs = self.estimator._encode(rows.y, self.loss)
@@ -99,7 +137,12 @@ class Fitting:
         weights = (rows.w / rows.w.mean()).astype(dtype)
         return Data(rows.X, encoded, weights), n_outputs
 
-    def run(self, state: TrainState | None) -> Fit:
+    def run(
+        self,
+        state: TrainState | None = None,
+        progress: Progress | None = None,
+        on_epoch: Callable[[Progress], None] | None = None,
+    ) -> Fit:
         """Minimise with the optimizer, whichever kind it is."""
         e = self.estimator
         if self.optimizer.stochastic:
@@ -111,8 +154,9 @@ class Fitting:
                 self.frame,
                 self._settings(),
                 state=state,
+                progress=progress,
                 score=self._score(),
-                on_epoch=self._reporter(),
+                on_epoch=on_epoch,
             )
         if e.early_stopping:
             raise ParameterError(
@@ -127,25 +171,69 @@ class Fitting:
             self.data,
             self.frame,
             max_iter=self.max_iter,
-            tol=0.0 if e.tol is None else e.tol,
+            tol=self.limits.tol or 0.0,
+            max_time=e.max_time,
             score=self._score(),
-            on_epoch=self._reporter(),
+            on_epoch=on_epoch,
         )
+
+    def run_with(
+        self, hooks: Hooks, state: TrainState | None, progress: Progress | None
+    ) -> Fit:
+        """Run with what is called after each epoch."""
+        e = self.estimator
+        report = reporter(type(e).__name__, e.verbose, self.max_iter)
+
+        def on_epoch(progress: Progress) -> None:
+            self.progress = progress
+            report(progress)
+            hooks.end(progress, lambda: self.attributes(progress.state))
+
+        hooks.begin()
+        try:
+            if e.verbose or hooks.callbacks:
+                return self.run(state, progress, on_epoch)
+            return self.run(state, progress)
+        finally:
+            report.close(self.progress)
+
+    def check_restoring(self, hooks: Hooks) -> None:
+        """Refuse checkpoints of an optimizer whose state is not known."""
+        if hooks.restoring and not self.optimizer.stochastic:
+            raise ParameterError(
+                f"{type(hooks.restoring[0]).__name__} needs a stochastic optimizer. "
+                f"{type(self.optimizer).__name__} uses all rows at once and takes few "
+                "iterations; remove the callback, or set optimizer='adam'."
+            )
 
     def _settings(self) -> Settings:
         e = self.estimator
         size = min(200, self.n_rows) if e.batch_size == "auto" else e.batch_size
-        return Settings(
-            learning_rate=float(e.learning_rate),
+        settings = Settings(
             batch_size=self.n_rows if size is None else min(int(size), self.n_rows),
             max_iter=self.max_iter,
-            schedule_epochs=e.max_iter if self.partial else None,
-            tol=None if e.tol is None else float(e.tol),
+            schedule_epochs=self.limits.schedule_epochs,
+            tol=self.limits.tol,
             n_iter_no_change=e.n_iter_no_change,
-            early_stopping=e.early_stopping,
+            early_stopping=self.held_out is not None and e.early_stopping,
             shuffle=e.shuffle,
             seed=self.seed,
+            max_time=e.max_time,
+            max_recoveries=MAX_RECOVERIES if e.on_divergence == "recover" else 0,
         )
+        self.rate = self.learning_rate(settings)
+        return replace(settings, learning_rate=self.rate)
+
+    def learning_rate(self, settings: Settings) -> float:
+        """Return the initial learning rate; "auto" finds one."""
+        rate = self.estimator.learning_rate
+        if not isinstance(rate, str):
+            return float(rate)
+        if self.range_test is None:
+            self.range_test = find_learning_rate(
+                self.objective, self.optimizer, self.data, self.frame, settings
+            )
+        return self.range_test.suggestion
 
     # --- validation ---------------------------------------------------------------
 
@@ -164,29 +252,70 @@ class Fitting:
     def _scored(self, scorer: Any, rows: Rows, state: TrainState) -> float:
         """Score a copy of the estimator, fitted with the weights of the moment."""
         probe = copy.copy(self.estimator)
-        self.objective.store(state.params, state.state["buffers"])
+        self.fill(state.params, state.state["buffers"])
         with mode(self.module, training=False):
-            probe.module_, probe._frame = self.module, self.frame
-            probe._n_columns = self.objective.n_outputs
-            probe._loss, probe._y_ndim = self.objective.loss, self.y_ndim
+            self.publish(probe)
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
-            probe._publish()
             # Scorers need not know weights unless there are some.
             weights = {} if rows.w.min() == rows.w.max() else {"sample_weight": rows.w}
             return float(scorer(probe, rows.X, rows.y, **weights))
 
-    def _reporter(self) -> Callable[[Epoch], None] | None:
-        if not self.estimator.verbose:
-            return None
-        name = type(self.estimator).__name__
+    # --- the model ----------------------------------------------------------------
 
-        def report(epoch: Epoch) -> None:
-            score = "" if epoch.score is None else f"  validation {epoch.score:.6g}"
-            sys.stdout.write(
-                f"{name}  {epoch.number:5d}  objective {epoch.objective:.6g}{score}\n"
-            )
+    def fill(self, params: Array, buffers: Any) -> None:
+        """Fill the module."""
+        self.objective.store(params, buffers)
 
-        return report
+    def publish(self, estimator: Any) -> None:
+        """Set what an estimator predicts with."""
+        estimator.module_ = self.module
+        estimator._frame = self.frame
+        estimator._n_columns = self.objective.n_outputs
+        estimator._y_ndim = self.y_ndim
+        estimator._loss = self.objective.loss
+        estimator.n_outputs_ = self.objective.n_outputs or 1
+        estimator._publish()
+
+    def attributes(self, state: TrainState) -> dict[str, Any]:
+        """Return what makes a copy of the estimator predict with the given state."""
+        probe = copy.copy(self.estimator)
+        params, changed = state.params, state.state
+        if self.optimizer.stochastic:
+            params = self.optimizer.fitted(params, changed["optimizer"])
+        self.fill(params, changed["buffers"])
+        self.publish(probe)
+        probe.module_ = copy.deepcopy(self.module).eval()
+        before = vars(self.estimator)
+        after = vars(probe).items()
+        return {n: v for n, v in after if n not in before or before[n] is not v}
+
+    def report(self, fit: Fit, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is to be said of a fit that may continue another one."""
+        rates = [e.learning_rate for e in fit.epochs] if self.rate is not None else []
+        norms = [e.gradient_norm for e in fit.epochs if e.gradient_norm is not None]
+        test = self.range_test
+        return {
+            "optimizer": type(self.optimizer).__name__,
+            "executor": fit.executor,
+            "stop_reason": fit.reason.value,
+            "converged": fit.reason.converged,
+            "n_iter": len(fit.epochs),
+            "best_epoch": fit.best_epoch,
+            "loss": None,
+            "refit": None,
+            "learning_rate": self.rate,
+            "learning_rates": before.get("learning_rates", []) + rates,
+            "gradient_norms": (before.get("gradient_norms") or []) + norms or None,
+            "learning_rate_test": None
+            if test is None
+            else {
+                "rates": test.rates.tolist(),
+                "losses": test.losses.tolist(),
+                "suggestion": test.suggestion,
+            },
+            "recoveries": [asdict(recovery) for recovery in fit.recoveries],
+            "n_traces": fit.n_traces,
+        }
 
 
 def _check_own_limits(optimizer: Any) -> None:

@@ -8,6 +8,11 @@ import numpy as np
 
 from skgrad import nn
 from skgrad.estimators.base import BaseGradientEstimator, uses_minibatches
+from skgrad.estimators.constraints import (
+    Features,
+    coefficient_bounds,
+    penalty_factors,
+)
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.parameters import NestedParams, documented
 from skgrad.estimators.scaling import (
@@ -88,9 +93,11 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
             target = target_frame(rows.y, rows.w, loss, np.float64)
         return Frame(mean, scale, *target)
 
-    def _make_optimizer(self, loss: Loss, module: nn.Module):
+    def _make_optimizer(self, loss: Loss, module: Any):
         if not isinstance(self.optimizer, str) or self.optimizer != "auto":
             return get_optimizer(self.optimizer)
+        if np.isfinite(self._coef_bounds(module.weight.shape[1])).any():
+            return LBFGS()
         return Newton() if self._newton_pays(loss, module) else LBFGS()
 
     def _newton_pays(self, loss: Loss, module: Any) -> bool:
@@ -105,6 +112,44 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
             return p <= NEWTON_FEATURES and k * (p + 1) ** 2 <= NEWTON_ELEMENTS
         return k <= COUPLED_OUTPUTS and k * (p + 1) <= COUPLED_PARAMETERS
 
+    def _features(self, n_features: int) -> Features:
+        return Features(n_features, tuple(getattr(self, "feature_names_in_", ())))
+
+    def _coef_bounds(self, n_features: int) -> tuple[Array, Array]:
+        """Return the bounds of each feature's coefficients, on the original scale."""
+        return coefficient_bounds(
+            self._features(n_features),
+            positive=self.positive,
+            bounds=self.bounds,
+            monotonic_cst=self.monotonic_cst,
+        )
+
+    def _row_bounds(self, loss: Loss, k: int, p: int) -> tuple[Array, Array]:
+        """Return the bounds of all coefficients (k, p): the same for each location.
+
+        What a distribution has besides its location is free.
+        """
+        located = np.arange(k)[:, None] < k // loss.raw_per_target
+        low, high = self._coef_bounds(p)
+        return np.where(located, low, -np.inf), np.where(located, high, np.inf)
+
+    def _restrictions(self, frame: Frame, loss: Loss, module: Any) -> dict[str, Any]:
+        k, p = module.weight.shape
+        factors = penalty_factors(self._features(p), self.penalty_factor)
+        self._bounds = low, high = self._row_bounds(loss, k, p)
+
+        def flat(rows: Array, of_bias: float) -> Array:
+            return np.append(rows, np.full(k * self.fit_intercept, of_bias))
+
+        restrictions: dict[str, Any] = {"factors": flat(np.tile(factors, k), 1.0)}
+        if np.isfinite(self._bounds).any():
+            scale = frame.x_scale / np.broadcast_to(frame.y_scale, k)[:, None]
+            restrictions["bounds"] = (
+                flat(low * scale, -np.inf),
+                flat(high * scale, np.inf),
+            )
+        return restrictions
+
     def _publish(self) -> None:
         """Set ``coef_`` and ``intercept_`` on the original scale."""
         frame, module = self._frame, cast(nn.Linear, self.module_)
@@ -114,7 +159,8 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
             intercept = frame.raw_prediction(intercept + module.bias.numpy())
         else:
             intercept = np.zeros(len(coef))
-        coef = (coef.T * frame.y_scale).T
+        # Clipped, because the way back from the scaled bounds may round across them.
+        coef = np.clip((coef.T * frame.y_scale).T, *self._bounds)
         self.coef_, self.intercept_ = self._coefficients(coef, intercept)
 
     def _raw_of(self, X: Array) -> Array:
@@ -124,10 +170,10 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
 
 @documented(
     optimizer="""str or optimizer, default={default}
-        "auto" takes Newton's method where it is exact at little cost: without L1, for
-        squared error (the closed form) up to 2000 features and any number of outputs;
-        for other convex or twice differentiable losses up to 500 features and
-        ``n_outputs * (n_features + 1)**2 <= 1e6``, or, if the loss is a function of
+        "auto" takes Newton's method where it is exact at little cost: without L1 and
+        bounds, for squared error (the closed form) up to 2000 features and any number
+        of outputs; for other convex or twice differentiable losses up to 500 features
+        and ``n_outputs * (n_features + 1)**2 <= 1e6``, or, if the loss is a function of
         several outputs together (your own function), up to 10 outputs and
         ``n_outputs * (n_features + 1) <= 256``. Otherwise it takes L-BFGS, accurate to
         ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton", "newton_cg", "lbfgs",
@@ -179,6 +225,10 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         loss="squared_error",
         alpha=0.0,
         l1_ratio=0.0,
+        penalty_factor=None,
+        positive=False,
+        bounds=None,
+        monotonic_cst=None,
         fit_intercept=True,
         standardize=True,
         optimizer="auto",
@@ -187,12 +237,16 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         batch_size="auto",
         shuffle=True,
         max_iter=1000,
+        max_time=None,
         tol=1e-6,
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_splitter=None,
         scoring="loss",
+        refit=None,
         clip_norm=None,
+        on_divergence="recover",
         warm_start=False,
         random_state=None,
         device="cpu",
@@ -201,6 +255,10 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.penalty_factor = penalty_factor
+        self.positive = positive
+        self.bounds = bounds
+        self.monotonic_cst = monotonic_cst
         self.fit_intercept = fit_intercept
         self.standardize = standardize
         self.optimizer = optimizer
@@ -209,12 +267,16 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.max_iter = max_iter
+        self.max_time = max_time
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_splitter = validation_splitter
         self.scoring = scoring
+        self.refit = refit
         self.clip_norm = clip_norm
+        self.on_divergence = on_divergence
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
@@ -234,12 +296,12 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
         integer codes (n_samples,) and logits (n_samples, n_classes).""",
     optimizer="""str or optimizer, default={default}
-        "auto" takes Newton's method where it is exact at little cost: without L1, for
-        convex or twice differentiable losses, for two classes up to 500 features, for
-        3 to 10 classes if ``n_classes * (n_features + 1) <= 256``. Otherwise it takes
-        L-BFGS, accurate to ``tol``. Or a name of ``optim.OPTIMIZERS``: "newton",
-        "newton_cg", "lbfgs", "fista" and "nonlinear_cg" use all rows, the others
-        minibatches; or an object.""",
+        "auto" takes Newton's method where it is exact at little cost: without L1 and
+        bounds, for convex or twice differentiable losses, for two classes up to 500
+        features, for 3 to 10 classes if ``n_classes * (n_features + 1) <= 256``.
+        Otherwise it takes L-BFGS, accurate to ``tol``. Or a name of
+        ``optim.OPTIMIZERS``: "newton", "newton_cg", "lbfgs", "fista" and "nonlinear_cg"
+        use all rows, the others minibatches; or an object.""",
 )
 class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     """Linear classification with any loss; logistic regression by default.
@@ -281,6 +343,10 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         loss="log_loss",
         alpha=1e-4,
         l1_ratio=0.0,
+        penalty_factor=None,
+        positive=False,
+        bounds=None,
+        monotonic_cst=None,
         fit_intercept=True,
         standardize=True,
         optimizer="auto",
@@ -289,12 +355,16 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         batch_size="auto",
         shuffle=True,
         max_iter=1000,
+        max_time=None,
         tol=1e-6,
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_splitter=None,
         scoring="loss",
+        refit=None,
         clip_norm=None,
+        on_divergence="recover",
         class_weight=None,
         warm_start=False,
         random_state=None,
@@ -304,6 +374,10 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.penalty_factor = penalty_factor
+        self.positive = positive
+        self.bounds = bounds
+        self.monotonic_cst = monotonic_cst
         self.fit_intercept = fit_intercept
         self.standardize = standardize
         self.optimizer = optimizer
@@ -312,12 +386,16 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.max_iter = max_iter
+        self.max_time = max_time
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_splitter = validation_splitter
         self.scoring = scoring
+        self.refit = refit
         self.clip_norm = clip_norm
+        self.on_divergence = on_divergence
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state

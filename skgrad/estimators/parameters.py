@@ -61,6 +61,25 @@ DESCRIPTIONS = {
         :class:`~sklearn.linear_model.ElasticNet`; biases are not penalised.""",
     "l1_ratio": """float in [0, 1], default={default}
         Part of L1 in the penalty.""",
+    "penalty_factor": """array-like of shape (n_features,) or dict, default={default}
+        What the penalty of each feature's coefficients (L1 and L2, of every output) is
+        multiplied by, >= 0: 0 is never penalised, 1 the default. A dict goes from names
+        (of a data frame) or numbers of columns to factors. They are taken as they are:
+        glmnet's ``penalty.factor`` f is ``f * n_features / sum(f)`` here.""",
+    "positive": """bool, default={default}
+        Let no coefficient be negative.""",
+    "bounds": """pair, array-like of shape (n_features, 2) or dict, default={default}
+        Where coefficients may lie, on the original scale of inputs and targets: one
+        pair ``(low, high)`` for all features, one for each, or a dict from names (of a
+        data frame) or numbers of columns to pairs; None or an infinity is a free side.
+        They hold for every output (every class, if there are more than two); of a loss
+        with a distribution, for its locations. The intercept is free. With any bound
+        "auto" takes L-BFGS, `tol` is on the projected gradient, and stochastic
+        optimizers project after each step.""",
+    "monotonic_cst": """array-like of shape (n_features,) or dict, default={default}
+        1 for coefficients >= 0, so that predictions do not fall with the feature, -1
+        for coefficients <= 0, 0 for any; a dict as in `bounds`. All of `positive`,
+        `bounds` and these hold at once.""",
     "fit_intercept": """bool, default={default}
         Fit an intercept, which is never penalised.""",
     "standardize": """bool, default={default}
@@ -73,8 +92,10 @@ DESCRIPTIONS = {
         "sgd", "adam" or another of ``optim.OPTIMIZERS``, or an object such as
         ``optim.Adam(b1=0.95)`` or ``optim.Averaged(optim.Adam())``. "lbfgs",
         "newton_cg", "nonlinear_cg" and "fista" use all rows at once.""",
-    "learning_rate": """float, default={default}
-        Initial learning rate of a stochastic optimizer.""",
+    "learning_rate": """float or "auto", default={default}
+        Initial learning rate of a stochastic optimizer. "auto" finds one by a range
+        test: some 140 steps with a rate that grows, thrown away afterwards; see
+        :func:`skgrad.train.find_learning_rate`. Equal seeds find the same.""",
     "schedule": """str or schedule, default={default}
         What the learning rate is multiplied by over time: None or "constant", "step",
         "cosine", "plateau" or another of ``optim.SCHEDULES``, or an object such as
@@ -85,6 +106,8 @@ DESCRIPTIONS = {
         Shuffle the rows before each epoch.""",
     "max_iter": """int, default={default}
         Epochs for a stochastic optimizer, iterations otherwise.""",
+    "max_time": """float or None, default={default}
+        Seconds after which no further epoch or iteration is begun.""",
     "tol": """float or None, default={default}
         Stochastic: smallest improvement of the objective (with early stopping, of the
         validation score) that counts; None never stops early. All rows at once: bound
@@ -98,11 +121,24 @@ DESCRIPTIONS = {
         otherwise a part of the training rows.""",
     "validation_fraction": """float in (0, 1), default={default}
         Part of the rows set aside for early stopping; stratified for classifiers.""",
+    "validation_splitter": """int, splitter or iterable, default={default}
+        Chooses the rows set aside for early stopping in the place of the fraction: the
+        first split of a scikit-learn splitter, such as ``TimeSeriesSplit()`` or, with
+        ``groups`` given to ``fit``, ``GroupShuffleSplit()``.""",
     "scoring": """str or callable, default={default}
         What is watched on the validation rows: "loss" (minus the mean loss) or any
         scikit-learn scorer.""",
+    "refit": """{{"best_epoch"}} or None, default={default}
+        With early stopping: once the best epoch is known, fit anew for as many epochs
+        on all rows, the validation rows included. The curves are those of the first
+        fit.""",
     "clip_norm": """float or None, default={default}
         Largest Euclidean norm of the gradient of a stochastic step.""",
+    "on_divergence": """{{"recover", "raise"}}, default={default}
+        What to do when the objective of a stochastic optimizer is no longer finite or
+        has grown a hundredfold: "recover" goes back to the last good weights with a
+        quarter of the learning rate, up to 8 times, and warns; then, or at once with
+        "raise", it is a :class:`~skgrad.exceptions.DivergenceError`.""",
     "class_weight": """dict, "balanced" or None, default={default}
         Weights of the classes, multiplied with ``sample_weight``.""",
     "warm_start": """bool, default={default}
@@ -115,7 +151,8 @@ DESCRIPTIONS = {
     "device": """str, default={default}
         Where to compute: "cpu".""",
     "verbose": """int, default={default}
-        1 prints a line per epoch or iteration.""",
+        1 prints a line now and then, 2 shows a progress bar with the time left
+        (needs rich: ``pip install "skgrad[progress]"``).""",
 }
 
 # Fitted attributes of every estimator.
@@ -165,6 +202,10 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "module_params": [dict, None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [_UNIT],
+    "penalty_factor": ["array-like", dict, None],
+    "positive": ["boolean"],
+    "bounds": ["array-like", dict, None],
+    "monotonic_cst": ["array-like", dict, None],
     "fit_intercept": ["boolean"],
     "standardize": ["boolean"],
     "optimizer": [
@@ -172,17 +213,21 @@ CONSTRAINTS: dict[str, list[Any]] = {
         HasMethods(["init", "update", "hyperparameters"]),
         HasMethods("minimize"),
     ],
-    "learning_rate": [_POSITIVE],
+    "learning_rate": [_POSITIVE, StrOptions({"auto"})],
     "schedule": [StrOptions(SCHEDULES.keys()), HasMethods("factors"), None],
     "batch_size": [StrOptions({"auto"}), _COUNT, None],
     "shuffle": ["boolean"],
     "max_iter": [_COUNT],
+    "max_time": [_POSITIVE, None],
     "tol": [Interval(Real, 0, None, closed="left"), None],
     "n_iter_no_change": [_COUNT],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_splitter": ["cv_object"],
+    "refit": [StrOptions({"best_epoch"}), None],
     "scoring": [str, callable],
     "clip_norm": [_POSITIVE, None],
+    "on_divergence": [StrOptions({"recover", "raise"})],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],

@@ -5,9 +5,11 @@ They have no public counterpart; the minor version of scikit-learn is pinned for
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._repr_html.fitted_attributes import AttrsDict
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "AttrsDict",
     "HasMethods",
     "Interval",
     "StrOptions",

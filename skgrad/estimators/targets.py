@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -159,8 +160,8 @@ class GradientClassifierMixin(ClassifierMixin):
         check_classification_targets(y)
         return X, y
 
-    def _rows(self, X, y, sample_weight, dtype, reset):
-        rows = super()._rows(X, y, sample_weight, dtype, reset)
+    def _rows(self, X, y, sample_weight, dtype, reset, groups=None):
+        rows = super()._rows(X, y, sample_weight, dtype, reset, groups)
         first = not hasattr(self, "classes_")
         if first:
             self.classes_ = np.unique(rows.y)
@@ -181,7 +182,7 @@ class GradientClassifierMixin(ClassifierMixin):
         if self.class_weight is None:
             return rows
         factors = _class_factors(self.class_weight, rows.y, rows.w)
-        return Rows(rows.X, rows.y, rows.w * factors).present()
+        return replace(rows, w=rows.w * factors).present()
 
     def _make_loss(self) -> Loss:
         n_classes = len(getattr(self, "classes_", (0, 1)))

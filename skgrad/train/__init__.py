@@ -2,9 +2,11 @@
 
 from skgrad.train.curvature import Curvature
 from skgrad.train.data import Data, row_keys
+from skgrad.train.divergence import recovered
 from skgrad.train.full_batch import fit_full_batch
+from skgrad.train.learning_rate import RangeTest, find_learning_rate
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
-from skgrad.train.records import Epoch, Fit, Settings, TrainState
+from skgrad.train.records import Epoch, Fit, Progress, Recovery, Settings, TrainState
 from skgrad.train.stochastic import fit_stochastic, initial_state
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.train.validation import minus_loss
@@ -17,14 +19,19 @@ __all__ = [
     "Frame",
     "Objective",
     "Patience",
+    "Progress",
+    "RangeTest",
+    "Recovery",
     "Settings",
     "StopReason",
     "TrainState",
     "as_arrays",
+    "find_learning_rate",
     "fit_full_batch",
     "fit_stochastic",
     "initial_state",
     "minus_loss",
     "mode",
+    "recovered",
     "row_keys",
 ]

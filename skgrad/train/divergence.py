@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from skgrad.exceptions import DivergenceError
 from skgrad.executor import Culprit
+from skgrad.train.records import Recovery
 
-__all__ = ["diverged", "not_finite"]
+__all__ = ["diverged", "gave_up", "not_finite", "recovered"]
 
 _CAUSES = (
     "the inputs have very different scales (keep standardize=True), or a custom loss "
@@ -77,7 +80,7 @@ def diverged(what: str, rate: float) -> DivergenceError:
     Parameters
     ----------
     what : str
-        ``"grew from 0.5 to 70 in 10 epochs"``.
+        ``"grew from 0.5 to 70 by epoch 10"``.
     rate : float
         The learning rate.
 
@@ -89,13 +92,76 @@ def diverged(what: str, rate: float) -> DivergenceError:
     Examples
     --------
     >>> from skgrad.train.divergence import diverged
-    >>> print(diverged("grew from 1 to 500 in 9 epochs", 0.5))
-    The objective grew from 1 to 500 in 9 epochs. Most often the learning rate is too
+    >>> print(diverged("grew from 1 to 500 by epoch 9", 0.5))
+    The objective grew from 1 to 500 by epoch 9. Most often the learning rate is too
     high (learning_rate=0.5: try 0.05), the inputs have very different scales (keep
     standardize=True), or a custom loss takes the logarithm or root of a value out of
     its domain. clip_norm=1.0 limits each step.
     """
     return DivergenceError(f"The objective {what}. {_likely(rate)}")
+
+
+def gave_up(failure: DivergenceError, n_tries: int, rate: float) -> DivergenceError:
+    """Return the error of a fit that went back to good weights without success.
+
+    Parameters
+    ----------
+    failure : DivergenceError
+        The last one.
+    n_tries : int
+        How often it went back.
+    rate : float
+        The last learning rate.
+
+    Returns
+    -------
+    DivergenceError
+        The failure itself if there was no try.
+
+    Examples
+    --------
+    >>> from skgrad.exceptions import DivergenceError
+    >>> from skgrad.train.divergence import gave_up
+    >>> print(gave_up(DivergenceError("The objective is not finite."), 3, 0.125))
+    The objective is not finite. The fit went back to its last good weights 3 times, \
+with learning rates down to 0.125, in vain.
+    """
+    if not n_tries:
+        return failure
+    return DivergenceError(
+        f"{failure} The fit went back to its last good weights {n_tries} times, with "
+        f"learning rates down to {rate:g}, in vain."
+    )
+
+
+def recovered(recoveries: Sequence[Recovery]) -> str:
+    """Return the warning of a fit that went back to good weights with success.
+
+    Parameters
+    ----------
+    recoveries : sequence of Recovery
+        At least one.
+
+    Returns
+    -------
+    str
+        Says what broke first, what was tried, and what to set.
+
+    Examples
+    --------
+    >>> from skgrad.train import Recovery, recovered
+    >>> print(recovered([Recovery(3, None, 2, 0.25, "The objective grew.")]))
+    The objective grew. The fit went back to its weights after epoch 2 and went on \
+with learning_rate=0.25. Set that, or on_divergence='raise' to have an error instead.
+    """
+    first, rate = recoveries[0], recoveries[-1].learning_rate
+    tries = f" ({len(recoveries)} tries)" if len(recoveries) > 1 else ""
+    where = f"after epoch {first.back_to}" if first.back_to else "at the start"
+    return (
+        f"{first.message} The fit went back to its weights {where} and went on with "
+        f"learning_rate={rate:g}{tries}. Set that, or on_divergence='raise' to have an "
+        "error instead."
+    )
 
 
 def _likely(rate: float | None) -> str:

@@ -121,7 +121,7 @@ class Evaluation:
     def _ridge(self) -> Array:
         """Return the second derivatives of the smooth part of the penalty."""
         o = self.objective
-        return o.alpha * (1.0 - o.l1_ratio) * o.mask
+        return o.alpha * (1.0 - o.l1_ratio) * o.factors
 
     def _over_rows(self, function: Traced, *vectors: Array) -> list[Array]:
         """Return what a function of vectors and rows adds up to, block by block."""

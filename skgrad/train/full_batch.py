@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from skgrad.train.data import Data
 from skgrad.train.divergence import not_finite
 from skgrad.train.evaluation import Evaluation
 from skgrad.train.objective import Frame, Objective
-from skgrad.train.records import Epoch, Fit, TrainState
-from skgrad.train.stopping import StopReason
+from skgrad.train.records import Epoch, Fit, Progress, TrainState
+from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array
 
 __all__ = ["fit_full_batch"]
@@ -82,8 +83,9 @@ def fit_full_batch(
     *,
     max_iter: int,
     tol: float,
+    max_time: float | None = None,
     score: Callable[[TrainState], float] | None = None,
-    on_epoch: Callable[[Epoch], object] | None = None,
+    on_epoch: Callable[[Progress], object] | None = None,
 ) -> Fit:
     """Minimise an objective over all rows, from where the module is.
 
@@ -102,11 +104,14 @@ def fit_full_batch(
     tol : float
         Bound on the max-norm of the gradient, relative to that of the linear model
         without coefficients (of other models at their start).
+    max_time : float or None, default=None
+        Seconds after which no further iteration is begun.
     score : callable, optional
         ``score(state) -> float``, the validation score, larger is better; called
         after each iteration and recorded.
     on_epoch : callable, optional
-        Called with each iteration as an :class:`Epoch`.
+        Called with the :class:`Progress` after each iteration; may raise
+        ``StopIteration`` to stop.
 
     Returns
     -------
@@ -117,7 +122,7 @@ def fit_full_batch(
     ------
     ParameterError
         If the module draws random numbers, as dropout does, or the optimizer cannot
-        minimise this model or its L1 penalty.
+        minimise this model, its L1 penalty, or within bounds.
     DivergenceError
         If the objective or a derivative of it is not finite.
 
@@ -144,7 +149,8 @@ def fit_full_batch(
     >>> fit.state.params.round(6), fit.reason.name
     (array([2., 1.]), 'CONVERGED')
     """
-    fit = _FullBatch(objective, optimizer, data, frame, max_iter, tol, score, on_epoch)
+    limits = (max_iter, tol, max_time)
+    fit = _FullBatch(objective, optimizer, data, frame, limits, score, on_epoch)
     with blas_threads(objective.largest_product(data.block_size)):
         return fit.run()
 
@@ -158,10 +164,9 @@ class _FullBatch:
         optimizer: FullBatchOptimizer,
         data: Data,
         frame: Frame,
-        max_iter: int,
-        tol: float,
+        limits: tuple[int, float, float | None],
         score: Callable[[TrainState], float] | None,
-        on_epoch: Callable[[Epoch], object] | None,
+        on_epoch: Callable[[Progress], object] | None,
     ) -> None:
         if isinstance(optimizer, Newton) and not Curvature(objective).available:
             raise ParameterError(
@@ -171,17 +176,22 @@ class _FullBatch:
             )
         if objective.alpha and objective.l1_ratio and not optimizer.takes:
             raise _no_l1(objective, optimizer)
+        if objective.bounds is not None and not optimizer.takes:
+            raise _no_bounds(optimizer)
         self.objective = objective
         self.optimizer = optimizer
         self.data = data
         self.frame = frame
-        self.max_iter = max_iter
-        self.tol = tol
+        self.max_iter, self.tol, self.max_time = limits
+        self.began = perf_counter()
         self.score = score
         self.on_epoch = on_epoch
         self.evaluations: list[Evaluation] = []
         self.epochs: list[Epoch] = []
-        self.theta = objective.parameters().astype(np.float64)
+        start = objective.parameters().astype(np.float64)
+        self.theta = objective.projected(start)
+        patience = Patience(None, self.max_iter)
+        self.progress = Progress(self._state(self.theta), patience, epochs=self.epochs)
         self.hessian: Any = None  # one close to that at theta
 
     def run(self) -> Fit:
@@ -190,6 +200,7 @@ class _FullBatch:
             reason = self._until_stop()
         except KeyboardInterrupt:
             reason = StopReason.INTERRUPTED
+        self.progress.reason = reason
         n_traces = sum(e.n_traces for e in self.evaluations)
         executor = self.evaluations[-1].executor
         state = self._state(self.theta)
@@ -258,7 +269,7 @@ class _FullBatch:
         if status is MinimizeStatus.NOT_FINITE:
             when = f"after {len(self.epochs)} iterations"
             raise not_finite(when, evaluation.culprit(self.theta))
-        return _REASONS[status]
+        return self.progress.reason or _REASONS[status]
 
     def _state(self, theta: Array) -> TrainState:
         params = theta.astype(self.objective.dtype)
@@ -272,6 +283,8 @@ class _FullBatch:
         params = {"max_iter": left, "tol": max(tol, 1e-300)}
         optimizer = type(self.optimizer)(**{**self.optimizer.get_params(), **params})
         known: dict[str, Any] = {}
+        if self.objective.bounds is not None:
+            known["bounds"] = scipy.optimize.Bounds(*self.objective.bounds)
         if self.objective.alpha and self.objective.l1_ratio:
             if "penalty" not in optimizer.takes:
                 return self._with_l1(evaluation, optimizer)
@@ -288,8 +301,7 @@ class _FullBatch:
         self, evaluation: Evaluation, optimizer: Any
     ) -> tuple[Array, MinimizeStatus]:
         """Write each penalised coefficient as u - v with u, v >= 0."""
-        theta, n, mask = self.theta, self.theta.size, self.objective.mask
-        rate = self._l1_rates()
+        theta, n, rate = self.theta, self.theta.size, self._l1_rates()
 
         def split(x: Array) -> tuple[float, Array]:
             value, g = evaluation(x[:n] - x[n:])
@@ -301,19 +313,22 @@ class _FullBatch:
             surplus = 2 * rate @ np.minimum(x[:n], x[n:])
             self._note(x[:n] - x[n:], value - surplus, norm, iteration)
 
-        low = np.concatenate([np.where(mask, 0.0, -np.inf), np.zeros(n)])
-        high = np.concatenate([np.full(n, np.inf), np.where(mask, np.inf, 0.0)])
-        x0 = np.concatenate(
-            [np.where(mask, theta.clip(0), theta), mask * (-theta).clip(0)]
-        )
-        result = optimizer.minimize(
-            split, x0, callback=note, bounds=scipy.optimize.Bounds(low, high)
-        )
+        low, high = self.objective.bounds or (np.full(n, -np.inf), np.full(n, np.inf))
+
+        def halves(x: Array) -> Array:
+            # Of what is not penalised u is the whole and v is 0.
+            u, v = np.where(rate > 0, [x.clip(0), (-x).clip(0)], [x, 0 * rate])
+            return np.concatenate([u, v])
+
+        ends = halves(low), halves(high)
+        bounds = scipy.optimize.Bounds(np.minimum(*ends), np.maximum(*ends))
+        x0 = halves(theta)
+        result = optimizer.minimize(split, x0, callback=note, bounds=bounds)
         return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
 
     def _l1_rates(self) -> Array:
         """Return what the absolute value of each parameter is multiplied by."""
-        return self.objective.alpha * self.objective.l1_ratio * self.objective.mask
+        return self.objective.alpha * self.objective.l1_ratio * self.objective.factors
 
     def _note(self, theta: Array, value: float, norm: float, iteration: int) -> None:
         self.theta = theta
@@ -321,15 +336,31 @@ class _FullBatch:
             l1 = float(np.abs(theta) @ self._l1_rates())
             value = self.evaluations[0](theta)[0] + l1
         score = None if self.score is None else self.score(self._state(theta))
-        epoch = Epoch(len(self.epochs) + 1, value, score, 1.0)
-        self.epochs.append(epoch)
+        self.epochs.append(Epoch(len(self.epochs) + 1, value, score, 1.0, norm))
+        progress = self.progress
+        progress.seconds = perf_counter() - self.began
         if self.on_epoch is not None:
-            self.on_epoch(epoch)
+            progress.state = self._state(theta)
+            self.on_epoch(progress)
+        if self.max_time is not None and progress.seconds >= self.max_time:
+            progress.reason = StopReason.MAX_TIME
+            raise StopIteration
+
+
+def _name(optimizer: FullBatchOptimizer) -> object:
+    return next((n for n, c in OPTIMIZERS.items() if c is type(optimizer)), optimizer)
+
+
+def _no_bounds(optimizer: FullBatchOptimizer) -> ParameterError:
+    return ParameterError(
+        f"optimizer={_name(optimizer)!r} cannot minimise within bounds of the "
+        "coefficients. Use 'lbfgs' or 'fista', or a stochastic optimizer such as 'sgd'."
+    )
 
 
 def _no_l1(objective: Objective, optimizer: FullBatchOptimizer) -> ParameterError:
-    name = next((n for n, c in OPTIMIZERS.items() if c is type(optimizer)), optimizer)
     return ParameterError(
-        f"optimizer={name!r} cannot minimise an L1 penalty (alpha={objective.alpha:g}, "
-        f"l1_ratio={objective.l1_ratio:g}). Use 'lbfgs' or 'fista', or l1_ratio=0."
+        f"optimizer={_name(optimizer)!r} cannot minimise an L1 penalty "
+        f"(alpha={objective.alpha:g}, l1_ratio={objective.l1_ratio:g}). "
+        "Use 'lbfgs' or 'fista', or l1_ratio=0."
     )

@@ -2,14 +2,16 @@
 
 ``objective = mean_i(w_i * loss_i) + alpha * penalty`` with weights of mean one and
 
-``penalty = l1_ratio * |c|_1 + (1 - l1_ratio) / 2 * |c|²``
+``penalty = sum_j factor_j * (l1_ratio * |c_j| + (1 - l1_ratio) / 2 * c_j²)``
 
 over the penalised coefficients c: parameters with two or more axes (weights of layers;
-biases and scales have one). Every float in it is an input of the traced functions.
+biases and scales have one). Factors are 1 unless given. Every float in it is an input
+of the traced functions.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -120,6 +122,12 @@ class Objective:
         The penalty, see the module's docstring.
     clip_norm : float or None, default=None
         Largest norm of the gradient of a stochastic step.
+    record_gradient : bool, default=False
+        Let each stochastic step give the squared norm of its gradient.
+    factors : array of shape (n_parameters,), default=None
+        What the penalty of each fitted parameter is multiplied by, >= 0; 1 by default.
+    bounds : pair of arrays of shape (n_parameters,), default=None
+        Where each fitted parameter may lie, infinite where it is free.
 
     Attributes
     ----------
@@ -127,6 +135,10 @@ class Objective:
         Names of the fitted parameters, in the order of the flat vector.
     shapes : list of tuple of int
         Their shapes.
+    mask : array of bool of shape (n_parameters,)
+        Which of them are coefficients.
+    factors : array of shape (n_parameters,)
+        What the penalty of each is multiplied by: 0 where it is no coefficient.
 
     Examples
     --------
@@ -145,6 +157,9 @@ class Objective:
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         clip_norm: float | None = None,
+        record_gradient: bool = False,
+        factors: Array | None = None,
+        bounds: tuple[Array, Array] | None = None,
     ) -> None:
         self.module = module
         self.loss = loss
@@ -152,6 +167,7 @@ class Objective:
         self.alpha = float(alpha)
         self.l1_ratio = float(l1_ratio)
         self.clip_norm = clip_norm
+        self.record_gradient = record_gradient
         _check_parameters(module)
         fitted = self._fitted()
         self.names = list(fitted)
@@ -159,17 +175,14 @@ class Objective:
         self.dtype = next(iter(fitted.values())).dtype
         penalised = [np.full(shape, len(shape) > 1) for shape in self.shapes]
         self.mask: Array = np.concatenate([m.ravel() for m in penalised])
+        self.factors = self.mask * (1.0 if factors is None else factors)
+        self.bounds = bounds
 
     def with_loss(self, loss: Loss) -> Objective:
         """Return the same objective with another loss."""
-        return Objective(
-            self.module,
-            loss,
-            self.n_outputs,
-            self.alpha,
-            self.l1_ratio,
-            self.clip_norm,
-        )
+        other = copy.copy(self)
+        other.loss = loss
+        return other
 
     def largest_product(self, n_rows: int) -> float:
         """Return the operations of the largest product with a weight matrix."""
@@ -185,6 +198,12 @@ class Objective:
         """Return the module's fitted parameters as one flat vector."""
         leaves = [p.numpy().ravel() for p in self._fitted().values()]
         return np.concatenate(leaves).astype(self.dtype)
+
+    def projected(self, theta: Array) -> Array:
+        """Return the parameters within the bounds that are closest to `theta`."""
+        if self.bounds is None:
+            return theta
+        return np.clip(theta, *(b.astype(theta.dtype) for b in self.bounds))
 
     def buffers(self) -> dict[str, Array]:
         """Return copies of the module's buffers by name."""
@@ -203,6 +222,7 @@ class Objective:
         scalars = {"alpha": self.alpha, "l1_ratio": self.l1_ratio}
         if self.clip_norm is not None:
             scalars["clip_norm"] = float(self.clip_norm)
+        bounds = () if self.bounds is None else self.bounds
         return {
             **{name: np.float64(value) for name, value in scalars.items()},
             "frame": frame.inputs(),
@@ -212,7 +232,8 @@ class Objective:
                 if not p.requires_grad
             },
             "loss": tree_map(np.float64, self.loss.hyperparameters()),
-            "mask": self.mask.astype(self.dtype),
+            "factors": self.factors.astype(self.dtype),
+            "bounds": [bound.astype(self.dtype) for bound in bounds],
         }
 
     # --- the traced functions -----------------------------------------------------
@@ -262,15 +283,16 @@ class Objective:
 
     def penalty(self, theta: Any, hyper: Tree) -> Any:
         """Return alpha times the penalty of the coefficients, or None without one."""
-        terms = []
-        coefficients = ops.multiply(theta, hyper["mask"])
+        terms, factors = [], hyper["factors"]
         if self.alpha and self.l1_ratio > 0:
             rate = ops.multiply(hyper["alpha"], hyper["l1_ratio"])
-            terms.append(_scaled(rate, ops.sum(ops.absolute(coefficients))))
+            sizes = ops.multiply(factors, ops.absolute(theta))
+            terms.append(_scaled(rate, ops.sum(sizes)))
         if self.alpha and self.l1_ratio < 1:
             rest = ops.subtract(1.0, hyper["l1_ratio"])
             rate = ops.multiply(hyper["alpha"], ops.multiply(rest, 0.5))
-            terms.append(_scaled(rate, ops.sum(ops.square(coefficients))))
+            squares = ops.multiply(factors, ops.square(theta))
+            terms.append(_scaled(rate, ops.sum(squares)))
         return ops.add(*terms) if len(terms) == 2 else (terms or [None])[0]
 
     def step(
@@ -279,7 +301,8 @@ class Objective:
         """Return parameters, state and sums after one step of a stochastic optimizer.
 
         The sums are float64: ``loss`` (Σ wᵢ lossᵢ before the step), ``weight`` (Σ wᵢ),
-        ``penalty`` (times the number of rows).
+        ``penalty`` (times the number of rows), and ``gradient`` (its squared norm,
+        before it is clipped) if it is recorded.
         """
         n_rows = batch["X"].shape[0]
 
@@ -298,14 +321,20 @@ class Objective:
         with entered(scope):
             (_, aux), gradient = value_and_grad(objective, has_aux=True)(params)
         total, penalty, buffers = aux
+        norm = {}
+        if self.record_gradient:
+            norm["gradient"] = ops.sum(ops.square(ops.astype(gradient, "float64")))
         if self.clip_norm is not None:
             gradient = clip_by_norm(gradient, hyper["clip_norm"])
         rates = {**hyper["optimizer"], "learning_rate": batch["learning_rate"]}
         new, moments = optimizer.update(gradient, state["optimizer"], params, rates)
+        if self.bounds is not None:
+            new = ops.clip(new, *hyper["bounds"])
         sums = {
             "loss": ops.astype(total, "float64"),
             "weight": ops.astype(ops.sum(batch["w"]), "float64"),
             "penalty": _scaled64(penalty, n_rows),
+            **norm,
         }
         return new, {"buffers": buffers, "optimizer": moments}, sums
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from skgrad.train.stopping import StopReason
+from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array, Tree
 
-__all__ = ["Epoch", "Fit", "Settings", "TrainState"]
+__all__ = ["Epoch", "Fit", "Progress", "Recovery", "Settings", "TrainState"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Settings:
     schedule_epochs : int or None
         Epochs the schedule spans, counted from the first epoch of all. By default it
         spans the ``max_iter`` epochs of this fit, counted from where it starts.
+    max_time : float or None
+        Seconds after which no further epoch is begun.
+    max_recoveries : int
+        How often a fit that diverges may go back to its last good weights and try a
+        lower learning rate before it is an error.
 
     Examples
     --------
@@ -84,6 +89,8 @@ class Settings:
     shuffle: bool = True
     seed: int = 0
     schedule_epochs: int | None = None
+    max_time: float | None = None
+    max_recoveries: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,10 @@ class Epoch:
         Validation score, larger is better.
     learning_rate : float
         Of the last step.
+    gradient_norm : float or None
+        Root mean square over the steps of the Euclidean norm of the gradient, before
+        it is clipped; None where it was not asked for. Of an optimizer of all rows the
+        largest element of the gradient.
 
     Examples
     --------
@@ -112,6 +123,94 @@ class Epoch:
     objective: float
     score: float | None
     learning_rate: float
+    gradient_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A divergence that a fit went back from.
+
+    Parameters
+    ----------
+    epoch, step : int
+        Where it broke, counted from 1; the step within the epoch, None for an epoch
+        that is much worse as a whole.
+    back_to : int
+        The epoch after which the weights were taken that the fit went on from; 0 is
+        the start.
+    learning_rate : float
+        What was tried next.
+    message : str
+        What broke.
+
+    Examples
+    --------
+    >>> from skgrad.train import Recovery
+    >>> Recovery(1, 17, 0, 0.25, "The objective is not finite ...").learning_rate
+    0.25
+    """
+
+    epoch: int
+    step: int | None
+    back_to: int
+    learning_rate: float
+    message: str
+
+
+@dataclass
+class Progress:
+    """A fit in progress: what a hook sees after each epoch, and a checkpoint holds.
+
+    A hook may look at it, and pickle it; the fit goes on with the same object. A fit
+    that is given an unpickled one goes on as if it had never ended.
+
+    Parameters
+    ----------
+    state : TrainState
+        After the last epoch.
+    patience : Patience
+        What counts the epochs without improvement.
+    first_epoch : int
+        Epochs made by earlier fits that this one continues.
+    epochs : list of Epoch
+        The history of this fit.
+    best : TrainState or None
+        After the best epoch so far, by the objective or, with early stopping, by the
+        validation score.
+    good : TrainState or None
+        Where a fit that diverges goes back to.
+    rate_factor : float
+        What recoveries have lowered the learning rate by.
+    recoveries : list of Recovery
+        The divergences so far.
+    seconds : float
+        Time used so far.
+    reason : StopReason or None
+        Why the fit ended, once it has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.train import Patience, Progress, TrainState
+    >>> Progress(TrainState(np.zeros(1), {}), Patience(None, 10)).epochs
+    []
+    """
+
+    state: TrainState
+    patience: Patience
+    first_epoch: int = 0
+    epochs: list[Epoch] = field(default_factory=list)
+    best: TrainState | None = None
+    good: TrainState | None = None
+    rate_factor: float = 1.0
+    recoveries: list[Recovery] = field(default_factory=list)
+    seconds: float = 0.0
+    reason: StopReason | None = None
+
+    @property
+    def epoch(self) -> Epoch:
+        """The last epoch."""
+        return self.epochs[-1]
 
 
 @dataclass(frozen=True)
@@ -136,6 +235,8 @@ class Fit:
     average : array of shape (n_parameters,) or None
         What the optimizer made of the parameters passed through, see
         :class:`~skgrad.optim.Averaged`; None if it was not asked.
+    recoveries : list of Recovery
+        The divergences it went back from.
 
     Examples
     --------
@@ -153,6 +254,7 @@ class Fit:
     n_traces: int = 0
     executor: str = "reference"
     average: Array | None = None
+    recoveries: list[Recovery] = field(default_factory=list)
 
     @property
     def params(self) -> Array:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,15 @@ from skgrad.train.objective import Objective, batch_of, mode
 from skgrad.train.records import TrainState
 from skgrad.typing import Array, Tree
 
-__all__ = ["NotFiniteError", "Steps"]
+__all__ = ["EpochSums", "NotFiniteError", "Steps"]
 
-# What a step sums over its rows, in the order of its outputs.
-SUMS = ("loss", "penalty", "weight")
+
+class EpochSums(NamedTuple):
+    """What the steps of an epoch sum to."""
+
+    objective: float  # weighted mean loss plus penalty, each batch before its step
+    gradient_norm: float | None  # root mean square over the steps
+    losses: Array  # mean loss of each step
 
 
 class Steps:
@@ -39,18 +45,22 @@ class Steps:
         self.hyper = hyper
         self.hyper_leaves = list(map(np.asarray, tree_leaves(hyper)))
         self.executor = "reference"
+        # What a step sums over its rows, in the order of its outputs.
+        self.sums: tuple[str, ...] = ("loss", "penalty", "weight")
+        if objective.record_gradient:
+            self.sums = ("gradient", *self.sums)
         self._programs: dict[Hashable, Any] = {}
 
     def run(
         self, state: TrainState, groups: Iterable[Group], rates: Array
-    ) -> tuple[TrainState, dict[str, float]]:
-        """Return the state after the batches and the sums over them.
+    ) -> tuple[TrainState, EpochSums]:
+        """Return the state after the batches and what they sum to.
 
         `groups` hold the batches of each shape, `rates` the learning rates of all
         steps.
         """
         carry, treedef = tree_flatten((state.params, state.state))
-        totals = np.zeros(len(SUMS))
+        parts = [np.zeros((1, len(self.sums)))]
         first = n_rows = 0
         for group in groups:
             program = self._program(carry, treedef, group)
@@ -64,27 +74,33 @@ class Steps:
                 )
                 if not all(np.isfinite(values).all() for values in (carry[0], *sums)):
                     run = before, self.hyper_leaves, varying, block.rows
-                    raise NotFiniteError(_culprit(program, *run))
-                # One after the other, so that the blocks change no bit.
-                terms = np.empty((len(block.rows) + 1, len(SUMS)))
-                terms[0] = totals
-                for column, values in zip(terms[1:].T, sums, strict=True):
-                    column[:] = values
-                totals = np.add.accumulate(terms)[-1]
+                    raise _not_finite(program, run, sums, first)
+                parts.append(np.stack(sums, axis=1))
                 first = last
                 n_rows += block.n_rows
         _check_length(first, len(rates), first == len(rates))
-        loss, penalty, weight = totals.tolist()
-        named = {"loss": loss, "penalty": penalty, "weight": weight}
-        named["objective"] = loss / weight + penalty / n_rows
         params, changed = tree_unflatten(treedef, carry)
         step = state.step + first
-        return replace(state, params=params, state=changed, step=step), named
+        state = replace(state, params=params, state=changed, step=step)
+        return state, self._summed(np.concatenate(parts), n_rows)
+
+    def _summed(self, terms: Array, n_rows: int) -> EpochSums:
+        """Return the sums over all steps; the first row is zero."""
+        # One after the other, so that the blocks of steps change no bit.
+        totals = dict(
+            zip(self.sums, np.add.accumulate(terms)[-1].tolist(), strict=True)
+        )
+        objective = totals["loss"] / totals["weight"] + totals["penalty"] / n_rows
+        norm = None
+        if self.objective.record_gradient:
+            norm = math.sqrt(totals["gradient"] / (len(terms) - 1))
+        of = dict(zip(self.sums, terms[1:].T, strict=True))
+        return EpochSums(objective, norm, of["loss"] / of["weight"])
 
     def fitted(self, state: TrainState) -> Array:
         """Return the parameters of the model that is fitted so far."""
-        fitted: Array = self.optimizer.fitted(state.params, state.state["optimizer"])
-        return fitted
+        fitted = self.optimizer.fitted(state.params, state.state["optimizer"])
+        return self.objective.projected(fitted)  # an average may lie outside
 
     def _program(self, carry: list[Array], treedef: TreeDef, group: Group) -> Any:
         if group.signature not in self._programs:
@@ -103,24 +119,29 @@ class Steps:
 
 
 class NotFiniteError(Exception):
-    """A step gave what is not finite."""
+    """A step gave what is not finite: which one of the epoch, from 0, and why."""
 
-    def __init__(self, culprit: Culprit | None) -> None:
-        super().__init__(culprit)
+    def __init__(self, step: int, at_start: bool, culprit: Culprit | None) -> None:
+        super().__init__(step, culprit)
+        self.step = step
+        self.at_start = at_start  # the loss of the first step: no rate can help
         self.culprit = culprit
 
 
-def _culprit(
+def _not_finite(
     program: Any,
-    carry: list[Array],
-    fixed: list[Array],
-    varying: list[StepInput],
-    rows: Array,
-) -> Culprit | None:
-    """Return what is to blame; unknown where nothing was traced."""
-    if program.executor == "eager":
-        return None
-    return culprit_of_steps(program.graph, carry, fixed, varying, rows)[1]
+    run: tuple[list[Array], list[Array], list[StepInput], Array],
+    sums: list[Array],
+    first: int,
+) -> NotFiniteError:
+    """Return the error of a block of steps, the first of which has a number."""
+    bad = np.flatnonzero(~np.isfinite(np.stack(sums)).all(axis=0))
+    at_start = first == 0 and bool(len(bad)) and bad[0] == 0
+    if program.executor == "eager":  # nothing was traced that could be searched
+        step, culprit = bad[0] if len(bad) else len(run[3]) - 1, None
+    else:
+        step, culprit = culprit_of_steps(program.graph, *run)
+    return NotFiniteError(first + int(step), at_start, culprit)
 
 
 # More shapes of batches than a last one that is smaller, or a few lengths, explain.

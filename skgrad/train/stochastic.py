@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +14,34 @@ from skgrad.backend.cpu.threads import blas_threads
 from skgrad.core.random import STREAMS
 from skgrad.core.tree import tree_flatten, tree_map
 from skgrad.data import DataLoader, Dataset
+from skgrad.exceptions import DivergenceError
 from skgrad.optim import Optimizer, Schedule
 from skgrad.tensor import tensor
 from skgrad.train.data import Data
-from skgrad.train.divergence import diverged, not_finite
+from skgrad.train.divergence import diverged, gave_up, not_finite
 from skgrad.train.feed import Feed, feed_of
 from skgrad.train.objective import Frame, Objective, as_arrays
-from skgrad.train.records import Epoch, Fit, Settings, TrainState
-from skgrad.train.steps import NotFiniteError, Steps
+from skgrad.train.records import (
+    Epoch,
+    Fit,
+    Progress,
+    Recovery,
+    Settings,
+    TrainState,
+)
+from skgrad.train.steps import EpochSums, NotFiniteError, Steps
 from skgrad.train.stopping import Patience, StopReason
+from skgrad.train.validation import minus_loss
+from skgrad.typing import Array, Tree
 
-__all__ = ["fit_stochastic", "initial_state", "stops"]
+__all__ = ["fit_stochastic", "initial_state", "stochastic_hyper", "stops"]
 
 
 # A mean over all rows that has grown by this factor diverges. Less may be the noise of
 # dropout or of Adam's steps around an objective close to zero.
 GROWTH = 100.0
+# What a recovery multiplies the learning rate by.
+RECOVERY = 0.25
 
 
 def initial_state(
@@ -63,6 +78,17 @@ def initial_state(
     return TrainState(params, state, schedule=schedule.init())
 
 
+def stochastic_hyper(
+    objective: Objective, optimizer: Optimizer, frame: Frame, seed: int
+) -> Tree:
+    """Return every number a step depends on that stays as it is."""
+    return {
+        **objective.hyper(frame),
+        "key": np.array([seed, STREAMS["mask"]], dtype=np.uint32),
+        "optimizer": tree_map(np.float64, optimizer.hyperparameters()),
+    }
+
+
 def fit_stochastic(
     objective: Objective,
     optimizer: Optimizer,
@@ -72,8 +98,9 @@ def fit_stochastic(
     settings: Settings,
     *,
     state: TrainState | None = None,
+    progress: Progress | None = None,
     score: Callable[[TrainState], float] | None = None,
-    on_epoch: Callable[[Epoch], object] | None = None,
+    on_epoch: Callable[[Progress], object] | None = None,
 ) -> Fit:
     """Minimise an objective by minibatch steps.
 
@@ -101,11 +128,15 @@ def fit_stochastic(
     state : TrainState, optional
         Where to continue; by default a new state from the module. A loader counts its
         epochs itself: pickle it along with the state.
+    progress : Progress, optional
+        Of a fit that was cut off, as a hook got it: the fit goes on to the result it
+        would have had, to the last bit where the data are arrays.
     score : callable, optional
         ``score(state) -> float``, the validation score, larger is better; called
         after each epoch.
     on_epoch : callable, optional
-        Called with each :class:`Epoch`; may raise ``StopIteration`` to stop.
+        Called with the :class:`Progress` after each epoch; may raise
+        ``StopIteration`` to stop.
 
     Returns
     -------
@@ -115,7 +146,9 @@ def fit_stochastic(
     Raises
     ------
     DivergenceError
-        If the objective is no longer finite; says at which epoch and what to do.
+        If the objective is no longer finite or has grown a hundredfold, and going
+        back to the last good weights with a lower rate (``max_recoveries`` times) did
+        not help; says at which step and what to do.
     ParameterError
         If there are no rows, a batch has another number of arrays, or an epoch of a
         loader another number of batches than its length.
@@ -165,32 +198,46 @@ def fit_stochastic(
     >>> fit.state.params.round(3) + 0.0
     array([1., 3., 0.])
     """
-    hyper = {
-        **objective.hyper(frame),
-        "key": np.array([settings.seed, STREAMS["mask"]], dtype=np.uint32),
-        "optimizer": tree_map(np.float64, optimizer.hyperparameters()),
-    }
-    state = _continued(state, initial_state(objective, optimizer, schedule))
+    hyper = stochastic_hyper(objective, optimizer, frame, settings.seed)
+    start = initial_state(objective, optimizer, schedule)
+    state = _continued(state, start)
+    state = replace(state, params=objective.projected(state.params))
+    if progress is None:
+        patience = Patience(settings.tol, settings.n_iter_no_change)
+        progress = Progress(state, patience, first_epoch=state.epoch)
     feed = feed_of(data, settings, objective.dtype)
     steps = Steps(objective, optimizer, hyper, feed.n_batches * settings.max_iter)
-    run = _Run(steps, feed, schedule, settings, score, state)
-    fresh = state.epoch == 0
+    loss_of = partial(_loss_of, objective, data, frame)
+    run = _Run(steps, feed, schedule, settings, score, progress, start, loss_of)
     with blas_threads(objective.largest_product(feed.batch_size)):
-        reason = run.until_stop(on_epoch)
-    keep_best = reason is StopReason.INTERRUPTED or settings.early_stopping
-    if fresh and not keep_best:
-        run.check_growth()
-    best = run.best if keep_best and run.best is not None else None
-    state = run.state if best is None else best
+        progress.reason = run.until_stop(on_epoch)
+    interrupted = progress.reason is StopReason.INTERRUPTED
+    keep_best = interrupted or settings.early_stopping
+    best = progress.best if keep_best else None
+    state = best or progress.state
     return Fit(
         state,
-        reason,
-        run.epochs,
+        progress.reason,
+        progress.epochs,
         None if best is None else best.epoch,
         steps.traced.n_traces,
         steps.executor,
         steps.fitted(state),
+        progress.recoveries,
     )
+
+
+def _loss_of(
+    objective: Objective, data: Any, frame: Frame, state: TrainState
+) -> float | None:
+    """Return the mean loss of all rows; unknown for a loader, which counts epochs."""
+    if isinstance(data, DataLoader):
+        return None
+    return -minus_loss(objective, data, frame)(state)
+
+
+def _grew(before: float, now: float) -> bool:
+    return not now - before <= GROWTH * abs(before)  # or is no number
 
 
 def _continued(state: TrainState | None, fresh: TrainState) -> TrainState:
@@ -205,11 +252,11 @@ def _continued(state: TrainState | None, fresh: TrainState) -> TrainState:
     return state
 
 
-def stops(on_epoch: Callable[[Epoch], object] | None, epoch: Epoch) -> bool:
+def stops(on_epoch: Callable[[Progress], object] | None, progress: Progress) -> bool:
     """Call a hook; return whether it asked to stop by raising ``StopIteration``."""
     try:
         if on_epoch is not None:
-            on_epoch(epoch)
+            on_epoch(progress)
     except StopIteration:
         return True
     return False
@@ -225,73 +272,131 @@ class _Run:
         schedule: Schedule,
         settings: Settings,
         score: Callable[[TrainState], float] | None,
-        state: TrainState,
+        progress: Progress,
+        start: TrainState,
+        loss_of: Callable[[TrainState], float | None],
     ) -> None:
         self.steps = steps
         self.feed = feed
         self.schedule = schedule
         self.settings = settings
         self.score = score
-        self.state = state
-        self.last_epoch = state.epoch + settings.max_iter
-        self.schedule_start = 0 if settings.schedule_epochs else state.epoch
-        self.patience = Patience(settings.tol, settings.n_iter_no_change)
-        self.epochs: list[Epoch] = []
-        self.best: TrainState | None = None
+        self.progress = progress
+        self.start = start
+        self.loss_of = loss_of
+        first = progress.first_epoch
+        self.last_epoch = first + settings.max_iter
+        self.schedule_start = 0 if settings.schedule_epochs else first
+        self.began = perf_counter() - progress.seconds
 
-    def until_stop(self, on_epoch: Callable[[Epoch], object] | None) -> StopReason:
+    def until_stop(self, on_epoch: Callable[[Progress], object] | None) -> StopReason:
         """Run epochs until one of the reasons to stop."""
+        p = self.progress
         try:
-            while self.state.epoch < self.last_epoch:
-                epoch = self.one_epoch()
-                if stops(on_epoch, epoch):
-                    return StopReason.STOPPED
-                if self.patience.exhausted:
-                    return (
-                        StopReason.EARLY_STOPPING
-                        if self.settings.early_stopping
-                        else StopReason.NO_IMPROVEMENT
-                    )
+            while (reason := self.reason_to_stop()) is None:
+                if self.one_epoch():
+                    p.seconds = perf_counter() - self.began
+                    if stops(on_epoch, p):
+                        return StopReason.STOPPED
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
-        return StopReason.MAX_ITER
+        return reason
 
-    def check_growth(self) -> None:
-        """Refuse to return a model that is far worse than that of the first epoch."""
-        if not self.epochs:
-            return
-        first, last = self.epochs[0].objective, self.epochs[-1].objective
-        if last - first > GROWTH * abs(first):
-            what = f"grew from {first:.6g} to {last:.6g} in {len(self.epochs)} epochs"
-            raise diverged(what, self.settings.learning_rate)
+    def reason_to_stop(self) -> StopReason | None:
+        """Return why there is no further epoch, if there is none."""
+        p, s = self.progress, self.settings
+        if p.patience.exhausted:
+            early = s.early_stopping
+            return StopReason.EARLY_STOPPING if early else StopReason.NO_IMPROVEMENT
+        if p.state.epoch >= self.last_epoch:
+            return StopReason.MAX_ITER
+        if s.max_time is not None and p.epochs and p.seconds >= s.max_time:
+            return StopReason.MAX_TIME
+        return None
 
-    def one_epoch(self) -> Epoch:
-        """Run one epoch and note what came of it."""
-        s, number = self.settings, self.state.epoch
+    def one_epoch(self) -> bool:
+        """Run one epoch and note what came of it; return whether it counts."""
+        p, start = self.progress, self.progress.state
+        rates = self.rates()
+        p.good = p.good or start
+        try:
+            state, sums = self.steps.run(start, self.feed.groups(start.epoch), rates)
+            self.check_growth(state, sums)
+        except NotFiniteError as error:
+            was = [f" (it was {e.objective:.6g} before)" for e in p.epochs[-1:]]
+            when = f"in epoch {start.epoch + 1}, step {error.step + 1}{''.join(was)}"
+            rate = self.settings.learning_rate * p.rate_factor
+            failure = not_finite(when, error.culprit, rate)
+            helps = not (error.at_start and start is p.good)
+            return self.recovered(failure, error.step + 1, helps)
+        except DivergenceError as failure:
+            return self.recovered(failure, None)
+        self.note(start, replace(state, epoch=start.epoch + 1), sums, float(rates[-1]))
+        return True
+
+    def rates(self) -> Array:
+        """Return the learning rate of each step of the epoch to come."""
+        s, state = self.settings, self.progress.state
         factors = self.schedule.factors(
-            number - self.schedule_start,
+            state.epoch - self.schedule_start,
             self.feed.n_batches,
             s.schedule_epochs or s.max_iter,
-            self.state.schedule,
+            state.schedule,
         )
-        rates = s.learning_rate * factors
-        try:
-            state, sums = self.steps.run(self.state, self.feed.groups(number), rates)
-        except NotFiniteError as error:
-            was = [f" (it was {e.objective:.6g} before)" for e in self.epochs[-1:]]
-            when = f"in epoch {number + 1}{''.join(was)}"
-            raise not_finite(when, error.culprit, s.learning_rate) from None
-        objective = sums["objective"]
-        state = replace(state, epoch=number + 1)
+        return s.learning_rate * self.progress.rate_factor * factors
+
+    def note(
+        self, start: TrainState, state: TrainState, sums: EpochSums, rate: float
+    ) -> None:
+        """Note an epoch: its score, and whether it is the best so far."""
+        p, early_stopping = self.progress, self.settings.early_stopping
         value = None if self.score is None else self._scored(state)
-        watched = -value if s.early_stopping and value is not None else objective
-        state = replace(state, schedule=self.schedule.advance(state.schedule, watched))
-        if self.patience.update(watched):
-            self.best = state
-        self.state = state
-        epoch = Epoch(number + 1, objective, value, float(rates[-1]))
-        self.epochs.append(epoch)
-        return epoch
+        watched = sums.objective
+        if early_stopping and value is not None:
+            watched = -value
+        schedule = self.schedule.advance(state.schedule, watched)
+        p.state = replace(state, schedule=schedule)
+        if p.patience.update(watched):
+            p.best = p.state
+            # The objective of an epoch is that of the weights it began with.
+            p.good = p.state if early_stopping else start
+        number = p.state.epoch
+        p.epochs.append(Epoch(number, sums.objective, value, rate, sums.gradient_norm))
+
+    def check_growth(self, state: TrainState, sums: EpochSums) -> None:
+        """Refuse an epoch that ends far worse than the fit began."""
+        p, now = self.progress, sums.objective
+        if p.first_epoch:
+            return  # other rows, or another objective, than in the first fit
+        before = p.epochs[0].objective if p.epochs else float(sums.losses[0])
+        if not _grew(before, now):
+            return
+        # A batch, or a mask of dropout, may be small by chance: look at all rows.
+        before, now = self.loss_of(self.start) or before, self.loss_of(state) or now
+        if _grew(before, now):
+            what = f"grew from {before:.6g} to {now:.6g} by epoch {state.epoch + 1}"
+            raise diverged(what, self.settings.learning_rate * p.rate_factor)
+
+    def recovered(
+        self, failure: DivergenceError, step: int | None, helps: bool = True
+    ) -> bool:
+        """Go back to the last good weights with a lower rate, or raise the failure."""
+        p, s = self.progress, self.settings
+        if not helps or len(p.recoveries) >= s.max_recoveries:
+            raise gave_up(failure, len(p.recoveries), s.learning_rate * p.rate_factor)
+        assert p.good is not None
+        p.rate_factor *= RECOVERY
+        rate = s.learning_rate * p.rate_factor
+        number, back_to = p.state.epoch + 1, p.good.epoch
+        p.recoveries.append(Recovery(number, step, back_to, rate, str(failure)))
+        p.state = p.good
+        p.epochs = p.epochs[: back_to - p.first_epoch]
+        p.best = p.good if p.epochs else None
+        p.patience = Patience(s.tol, s.n_iter_no_change)
+        for epoch in p.epochs:
+            early = s.early_stopping and epoch.score is not None
+            p.patience.update(-(epoch.score or 0.0) if early else epoch.objective)
+        return False
 
     def _scored(self, state: TrainState) -> float:
         """Return the score of the model that is fitted so far."""

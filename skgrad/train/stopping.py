@@ -25,6 +25,7 @@ class StopReason(Enum):
     NO_IMPROVEMENT = "the objective stopped improving by tol"
     EARLY_STOPPING = "the validation score stopped improving by tol"
     MAX_ITER = "max_iter was reached"
+    MAX_TIME = "max_time was used up"
     NO_DECREASE = "no step decreases the objective further"
     STOPPED = "a callback asked to stop"
     INTERRUPTED = "the user interrupted"

@@ -172,8 +172,8 @@ def test_verbose_lines_are_the_same(monkeypatch, capsys):
         monkeypatch.setattr(WORTH, worth)
         MLPRegressor(**MLP, verbose=1).fit(X, y, X_val=X, y_val=y)
         lines.append(capsys.readouterr().out.splitlines())
-    assert len(lines[0]) == 5
-    assert lines[0] == lines[1]
+    assert len(lines[0]) == 4
+    assert lines[0][:-1] == lines[1][:-1]  # the last one has the seconds
 
 
 # ------------------------------------------------------------------ who is compiled

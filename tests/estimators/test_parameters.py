@@ -54,7 +54,7 @@ def test_arguments_are_keyword_only_described_and_constrained(cls):
     assert set(cls._parameter_constraints) == {a.name for a in arguments}
     for argument in arguments:
         assert re.search(rf"^ +{argument.name} : ", cls.__doc__, re.MULTILINE)
-    assert "{" not in cls.__doc__.partition("Examples")[0].replace('{"float32"', "")
+    assert "{" not in cls.__doc__.partition("Examples")[0].replace('{"', "")
 
 
 def test_every_description_is_used():
@@ -228,6 +228,10 @@ INVALID = {
     "dropout": [1.0, -0.1],
     "alpha": [-1.0, "1", None],
     "l1_ratio": [-0.1, 1.1],
+    "penalty_factor": [2.0, "l1", [1, 2], [1, 1, -1], {"age": 0}],
+    "positive": ["yes", 3],
+    "bounds": [1, "low", (0, 1, 2), (1, 0), {"age": (0, 1)}],
+    "monotonic_cst": [1, "up", [1, 0], [2, 0, 0], {"age": 1}],
     "fit_intercept": ["yes", 3],
     "standardize": ["yes", None],
     "optimizer": ["adamm", None, 3, lambda: optim.SGD, losses.Huber()],
@@ -236,12 +240,16 @@ INVALID = {
     "batch_size": [0, 2.5, "all"],
     "shuffle": ["yes"],
     "max_iter": [0, 2.5],
+    "max_time": [0, -1.0, "1 h"],
     "tol": [-1e-3, "none"],
     "n_iter_no_change": [0],
     "early_stopping": ["auto"],
     "validation_fraction": [0.0, 1.0, 2],
+    "validation_splitter": ["fold", 2.5],
+    "refit": [True, "best"],
     "scoring": [3, "nope"],
     "clip_norm": [0.0, -1],
+    "on_divergence": [None, "ignore"],
     "class_weight": ["even", 3],
     "warm_start": ["no"],
     "random_state": [-1, "seed", 0.5],

@@ -112,7 +112,7 @@ def test_a_real_sigint_ends_the_fit():
     timer.start()
     try:
         for line in process.stdout:
-            if re.search(r"MLPRegressor +3 ", line):
+            if re.search(r"MLPRegressor +2 ", line):
                 break
         process.send_signal(signal.SIGINT)
         out, error = process.communicate()
@@ -129,8 +129,8 @@ def test_a_real_sigint_ends_the_fit():
 def test_divergence_is_an_error_with_a_remedy():
     X, y = make_data()
     model = regressor("linear-adam", optimizer="sgd", learning_rate=1e6)
-    model.set_params(standardize=False, max_iter=1000)
-    with pytest.raises(DivergenceError, match=r"not finite in epoch .*try 100000"):
+    model.set_params(standardize=False, max_iter=1000, on_divergence="raise")
+    with pytest.raises(DivergenceError, match=r"grew from .* by epoch 1.*try 100000"):
         model.fit(1e3 * X, y)
     assert not hasattr(model, "coef_")
     with pytest.raises(
@@ -160,21 +160,6 @@ def test_the_warning_says_what_to_change(name):
     ):
         model.fit(*make_data())
     assert not model.fit_report_["converged"]
-
-
-def test_verbose_prints_a_line_per_epoch(capsys):
-    X, y = make_data()
-    regressor("mlp").fit(X, y)
-    assert capsys.readouterr() == ("", "")
-    regressor("mlp", verbose=1).fit(X, y, X_val=X, y_val=y)
-    out, err = capsys.readouterr()
-    lines = out.splitlines()
-    assert len(lines) == 5
-    pattern = r"MLPRegressor +5  objective \d\S+  validation -\d\S+"
-    assert re.fullmatch(pattern, lines[-1])
-    assert err == ""
-    GradientLinearRegressor(verbose=1).fit(X, y)
-    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def log_of_ratio(y_true, raw_prediction):

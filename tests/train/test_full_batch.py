@@ -187,8 +187,8 @@ def test_scores_are_recorded():
 
 
 def test_a_callback_may_stop():
-    def on_epoch(epoch):
-        if epoch.number == 3:
+    def on_epoch(progress):
+        if progress.epoch.number == 3:
             raise StopIteration
 
     fit = run(make_problem(), on_epoch=on_epoch)
@@ -201,8 +201,8 @@ def test_an_interruption_keeps_the_last_iteration(penalty):
     problem = make_problem(**penalty)
     evaluation = Evaluation(*problem)
 
-    def on_epoch(epoch):
-        if epoch.number == 4:
+    def on_epoch(progress):
+        if progress.epoch.number == 4:
             raise KeyboardInterrupt
 
     fit = run(problem, on_epoch=on_epoch)
@@ -293,3 +293,33 @@ def test_a_part_that_leads_astray_is_left(monkeypatch):
     monkeypatch.setattr("skgrad.train.data.BLOCK_BYTES", 1)
     begun = run(problem, Newton(), tol=1e-9)
     np.testing.assert_allclose(begun.state.params, whole.state.params, rtol=1e-8)
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), FISTA()], ids=repr)
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_bounds_and_factors_of_a_parabola(optimizer, l1_ratio):
+    problem = make_linear(alpha=0.2, l1_ratio=l1_ratio)
+    objective, data, _ = problem
+    objective.factors = np.array([1.0, 0.0, 3.0, 0.0])
+    # With orthogonal columns the minimum within bounds is the free one, clipped.
+    centred, _ = np.linalg.qr(data.X - data.X.mean(axis=0))
+    problem = objective, replace(data, X=centred * np.sqrt(50)), problem[2]
+    slopes = problem[1].X.T @ data.y / 50
+    rates, ridge = 0.2 * objective.factors[:3], 1 - l1_ratio
+    shrunk = np.sign(slopes) * (np.abs(slopes) - l1_ratio * rates).clip(0)
+    free = np.append(shrunk / (1 + ridge * rates), data.y.mean())
+    # Below the first, above the second; the others are free to lie where they do.
+    low = free + np.array([-0.1, 0.1, -0.1, -0.1])
+    high = free + np.array([-0.05, 0.3, 0.1, 0.1])
+    objective.bounds = (low, high)
+    fit = run(problem, optimizer, max_iter=1000, tol=1e-10)
+    np.testing.assert_allclose(fit.params, np.clip(free, low, high), atol=1e-8)
+    assert fit.reason.converged
+
+
+@pytest.mark.parametrize("optimizer", [Newton(), NewtonCG(), NonlinearCG()], ids=repr)
+def test_optimizers_without_bounds_refuse_them(optimizer):
+    problem = make_linear()
+    problem[0].bounds = (np.zeros(4), np.ones(4))
+    with pytest.raises(ParameterError, match=r"minimise within bounds .*'fista'"):
+        run(problem, optimizer)

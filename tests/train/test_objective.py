@@ -217,6 +217,51 @@ def test_the_penalty_is_on_weights_and_not_on_biases():
     np.testing.assert_allclose(penalty.item(), expected)
 
 
+def bounded_problem(rng):
+    """Return a problem, and one more with factors and bounds that bind."""
+    plain, data, frame = make_problem(**PENALTY)
+    theta = plain.parameters()
+    bounds = (
+        np.where(rng.random(theta.size) < 0.5, theta - 1e-4, -np.inf),
+        np.where(rng.random(theta.size) < 0.5, theta + 1e-4, np.inf),
+    )
+    factors = rng.integers(0, 4, size=theta.size)
+    bounded = Objective(
+        plain.module, plain.loss, None, **PENALTY, factors=factors, bounds=bounds
+    )
+    return plain, bounded, data, frame
+
+
+def test_factors_multiply_the_penalty_of_each_coefficient(rng):
+    _, bounded, _, frame = bounded_problem(rng)
+    theta = bounded.parameters()
+    terms = 0.31 * np.abs(theta) + 0.69 / 2 * theta**2
+    penalty = bounded.penalty(skgrad.tensor(theta), bounded.hyper(frame))
+    np.testing.assert_allclose(penalty.item(), 0.0173 * bounded.factors @ terms)
+    assert not bounded.factors[~bounded.mask].any()
+    assert bounded.factors.max() == 3
+
+
+@pytest.mark.parametrize("run", [eager, Traced], ids=["eager", "traced"])
+def test_a_step_ends_at_the_closest_parameters_within_the_bounds(rng, run):
+    plain, bounded, data, frame = bounded_problem(rng)
+    plain.factors = bounded.factors
+    optimizer, ends = SGD(), []
+    for objective in (plain, bounded):
+        start = initial_state(objective, optimizer, get_schedule(None))
+        params, _, _ = run(partial(objective.step, optimizer))(
+            start.params,
+            start.state,
+            hyper_of(objective, optimizer, frame),
+            batch_of(data, 0),
+        )
+        ends.append(params)
+    np.testing.assert_array_equal(ends[1], np.clip(ends[0], *bounded.bounds))
+    assert not np.array_equal(*ends)
+    np.testing.assert_array_equal(bounded.projected(ends[0]), ends[1])
+    np.testing.assert_array_equal(plain.projected(ends[0]), ends[0])
+
+
 def test_a_step_of_sgd_is_the_gradient_of_mean_loss_plus_penalty():
     objective, data, frame = make_problem(**PENALTY)
     optimizer = SGD()

@@ -44,6 +44,11 @@ def test_nan_is_no_improvement():
 def test_only_a_limit_a_failure_or_the_user_is_no_convergence(reason):
     assert reason.converged == (
         reason
-        not in (StopReason.MAX_ITER, StopReason.NO_DECREASE, StopReason.INTERRUPTED)
+        not in (
+            StopReason.MAX_ITER,
+            StopReason.MAX_TIME,
+            StopReason.NO_DECREASE,
+            StopReason.INTERRUPTED,
+        )
     )
     assert isinstance(reason.value, str)
