@@ -105,14 +105,31 @@ class TraceError(SkgradError, RuntimeError):
 
 
 class DivergenceError(SkgradError, ValueError):
-    """A fit whose loss or parameters are no longer finite.
+    """A fit whose loss or parameters are no longer finite, or have grown.
+
+    Parameters
+    ----------
+    what : str
+        What broke, without a full stop.
+    advice : str
+        The likely cause and the remedy.
 
     Examples
     --------
     >>> from skgrad.exceptions import DivergenceError
+    >>> print(DivergenceError("The loss is nan in epoch 1", "Scale the inputs."))
+    The loss is nan in epoch 1. Scale the inputs.
     >>> issubclass(DivergenceError, ValueError)
     True
     """
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what, advice)
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.advice}"
 
 
 class GraphError(SkgradError, RuntimeError):

@@ -431,7 +431,7 @@ class BaseGradientEstimator(
 
 def _warn_of_recoveries(fit: Fit) -> None:
     if fit.recoveries:
-        warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=4)
+        warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=5)
 
 
 def uses_minibatches(estimator: Any) -> bool:

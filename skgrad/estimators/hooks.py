@@ -138,6 +138,7 @@ def _word(value: Any) -> str:
         return f"{{{', '.join(f'{k!r}: {_word(v)}' for k, v in value.items())}}}"
     if isinstance(value, partial):
         return _word((value.func, value.args, value.keywords))
-    if type(value).__repr__ is object.__repr__:  # with an address
+    text = repr(value)
+    if " object at 0x" in text:  # the address would differ
         return f"{type(value).__qualname__}{_word(vars(value))}"
-    return repr(value)
+    return text

@@ -17,6 +17,7 @@ SHARED = {
     "average": "optimizer=optim.Averaged(optim.SGD(), decay=1.0)",
     "beta_1": "optimizer=optim.Adam(b1=...)",
     "beta_2": "optimizer=optim.Adam(b2=...)",
+    "callbacks": "the method set_callbacks",
     "criterion": "loss",
     "eta0": "learning_rate",
     "learning_rate_init": "learning_rate, which is the initial rate",
@@ -29,7 +30,7 @@ SHARED = {
     "penalty": "alpha and l1_ratio: 0 for 'l2', 1 for 'l1'; alpha=0 for none",
     "power_t": "schedule, for example schedule=optim.Exponential(gamma=...)",
     "solver": "optimizer",
-    "train_split": "early_stopping and validation_fraction",
+    "train_split": "early_stopping, with validation_fraction or validation_splitter",
 }
 NETWORK = {**SHARED, "epsilon": "optimizer=optim.Adam(eps=...)"}
 LINEAR = {**SHARED, "epsilon": "loss=losses.Huber(delta=...)"}

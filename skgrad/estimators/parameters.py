@@ -258,7 +258,7 @@ def documented(**own: str) -> Any:
     Examples
     --------
     >>> from skgrad import MLPRegressor
-    >>> "learning_rate : float, default=0.001" in MLPRegressor.__doc__
+    >>> "max_iter : int, default=200" in MLPRegressor.__doc__
     True
     """
 

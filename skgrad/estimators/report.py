@@ -27,7 +27,8 @@ class FitReport(dict[str, Any]):
     - ``learning_rate_test``: ``{"rates", "losses", "suggestion"}`` of
       ``learning_rate="auto"``, otherwise None;
     - ``recoveries``: the divergences the fit recovered from, each with ``epoch``,
-      ``step``, ``learning_rate`` (the one tried next) and ``message``;
+      ``step``, ``back_to`` (an epoch), ``learning_rate`` (the one tried next),
+      ``message`` and ``advice``;
     - ``advice``: what the fit warned of, each with ``kind`` and ``message``;
     - ``n_traces``: how many programs were traced.
 

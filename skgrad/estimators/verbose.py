@@ -68,10 +68,10 @@ class Bar(Silent):
                 '"skgrad[progress]". verbose=1 prints lines without it.'
             ) from error
         self.bar: Any = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            bars.MofNCompleteColumn(),
-            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.description}", table_column=_column(len(name))),
+            bars.BarColumn(bar_width=12),
+            bars.MofNCompleteColumn(table_column=_column(2 * len(str(max_iter)) + 1)),
+            bars.TimeRemainingColumn(table_column=_column(7)),
             bars.TextColumn("{task.fields[figures]}"),
         )
         self.task = self.bar.add_task(name, total=max_iter, figures="")
@@ -80,14 +80,20 @@ class Bar(Silent):
     def __call__(self, progress: Progress) -> None:
         """Move the bar."""
         done = len(progress.epochs)
-        self.bar.update(self.task, completed=done, figures=_figures(progress))
+        self.bar.update(self.task, completed=done, figures=_figures(progress, 4))
 
     def close(self, progress: Progress | None) -> None:
-        """Leave the bar as it is, with the reason of the end."""
-        if progress is not None and progress.reason is not None and progress.epochs:
-            text = f"{_figures(progress)}  {progress.reason.value}"
-            self.bar.update(self.task, figures=text)
+        """Leave the bar as it is, and say why the fit ended."""
         self.bar.stop()
+        if progress is not None and progress.reason is not None:
+            self.bar.console.print(progress.reason.value)
+
+
+def _column(width: int) -> Any:
+    """Return a column of the bar that a narrow terminal does not cut."""
+    from rich.table import Column  # noqa: PLC0415
+
+    return Column(min_width=width, no_wrap=True)
 
 
 def reporter(name: str, verbose: int, max_iter: int) -> Silent:
@@ -127,7 +133,7 @@ def reporter(name: str, verbose: int, max_iter: int) -> Silent:
     return Lines(name) if verbose == 1 else Bar(name, max_iter)
 
 
-def _figures(progress: Progress) -> str:
+def _figures(progress: Progress, digits: int = 6) -> str:
     epoch = progress.epoch
-    score = "" if epoch.score is None else f"  validation {epoch.score:.6g}"
-    return f"objective {epoch.objective:.6g}{score}"
+    score = "" if epoch.score is None else f"  validation {epoch.score:.{digits}g}"
+    return f"objective {epoch.objective:.{digits}g}{score}"

@@ -107,7 +107,8 @@ class TrainingCurveDisplay:
         learning_rate : bool or "auto", default="auto"
             Draw the learning rate; "auto" does so where it varies.
         gradient_norm : bool or "auto", default="auto"
-            Draw the norm of the gradient; "auto" does so where it was recorded.
+            Draw the norm of the gradient; "auto" does so where a callback recorded it
+            (iterations over all rows always have one).
         ax : Axes, default=None
             Where to draw; None makes a figure.
 
@@ -184,7 +185,8 @@ class TrainingCurveDisplay:
         curves = self.curves.values()
         rates = [c.learning_rates for c in curves if len(c.learning_rates)]
         varies = any(np.ptp(each) > 0 for each in rates)
-        auto = {"learning_rate": varies, "gradient_norm": True}
+        recorded = any(len(c.gradient_norms) for c in curves if c.unit == "epoch")
+        auto = {"learning_rate": varies, "gradient_norm": recorded}
         names = []
         if any(c.score_name is not None and len(c.validation) for c in curves):
             names.append("validation")

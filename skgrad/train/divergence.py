@@ -68,10 +68,10 @@ def not_finite(
     """
     what = f"The objective or a derivative of it is not finite {when}"
     if culprit is None:
-        return DivergenceError(f"{what}. {_likely(rate)}")
+        return DivergenceError(what, _likely(rate))
     if culprit.frame is not None and culprit.operation in _REMEDIES:
-        return DivergenceError(f"{what}: {culprit}. {_REMEDIES[culprit.operation]}.")
-    return DivergenceError(f"{what}: {culprit}. {_likely(rate)}")
+        return DivergenceError(f"{what}: {culprit}", f"{_REMEDIES[culprit.operation]}.")
+    return DivergenceError(f"{what}: {culprit}", _likely(rate))
 
 
 def diverged(what: str, rate: float) -> DivergenceError:
@@ -98,7 +98,7 @@ def diverged(what: str, rate: float) -> DivergenceError:
     standardize=True), or a custom loss takes the logarithm or root of a value out of
     its domain. clip_norm=1.0 limits each step.
     """
-    return DivergenceError(f"The objective {what}. {_likely(rate)}")
+    return DivergenceError(f"The objective {what}", _likely(rate))
 
 
 def gave_up(failure: DivergenceError, n_tries: int, rate: float) -> DivergenceError:
@@ -122,15 +122,17 @@ def gave_up(failure: DivergenceError, n_tries: int, rate: float) -> DivergenceEr
     --------
     >>> from skgrad.exceptions import DivergenceError
     >>> from skgrad.train.divergence import gave_up
-    >>> print(gave_up(DivergenceError("The objective is not finite."), 3, 0.125))
-    The objective is not finite. The fit went back to its last good weights 3 times, \
-with learning rates down to 0.125, in vain.
+    >>> failure = DivergenceError("The objective is nan", "Look at the loss.")
+    >>> print(gave_up(failure, 3, 0.125))
+    The objective is nan. Look at the loss. The fit went back to its last good weights \
+3 times, with learning rates down to 0.125, in vain.
     """
     if not n_tries:
         return failure
     return DivergenceError(
-        f"{failure} The fit went back to its last good weights {n_tries} times, with "
-        f"learning rates down to {rate:g}, in vain."
+        failure.what,
+        f"{failure.advice} The fit went back to its last good weights {n_tries} times, "
+        f"with learning rates down to {rate:g}, in vain.",
     )
 
 
@@ -150,17 +152,19 @@ def recovered(recoveries: Sequence[Recovery]) -> str:
     Examples
     --------
     >>> from skgrad.train import Recovery, recovered
-    >>> print(recovered([Recovery(3, None, 2, 0.25, "The objective grew.")]))
-    The objective grew. The fit went back to its weights after epoch 2 and went on \
-with learning_rate=0.25. Set that, or on_divergence='raise' to have an error instead.
+    >>> once = Recovery(3, None, 2, 0.25, "The objective grew", "Scale the inputs.")
+    >>> print(recovered([once]))
+    The objective grew. Scale the inputs. The fit went back to its weights after epoch \
+2 and went on with learning_rate=0.25. Set that, or on_divergence='raise' to have an \
+error instead.
     """
     first, rate = recoveries[0], recoveries[-1].learning_rate
     tries = f" ({len(recoveries)} tries)" if len(recoveries) > 1 else ""
     where = f"after epoch {first.back_to}" if first.back_to else "at the start"
     return (
-        f"{first.message} The fit went back to its weights {where} and went on with "
-        f"learning_rate={rate:g}{tries}. Set that, or on_divergence='raise' to have an "
-        "error instead."
+        f"{first.message}. {first.advice} The fit went back to its weights {where} and "
+        f"went on with learning_rate={rate:g}{tries}. Set that, or "
+        "on_divergence='raise' to have an error instead."
     )
 
 

@@ -142,11 +142,13 @@ class Recovery:
         What was tried next.
     message : str
         What broke.
+    advice : str
+        The likely cause and the remedy.
 
     Examples
     --------
     >>> from skgrad.train import Recovery
-    >>> Recovery(1, 17, 0, 0.25, "The objective is not finite ...").learning_rate
+    >>> Recovery(1, 17, 0, 0.25, "The objective is nan", "Scale ...").learning_rate
     0.25
     """
 
@@ -155,6 +157,7 @@ class Recovery:
     back_to: int
     learning_rate: float
     message: str
+    advice: str
 
 
 @dataclass

@@ -388,7 +388,8 @@ class _Run:
         p.rate_factor *= RECOVERY
         rate = s.learning_rate * p.rate_factor
         number, back_to = p.state.epoch + 1, p.good.epoch
-        p.recoveries.append(Recovery(number, step, back_to, rate, str(failure)))
+        words = failure.what, failure.advice
+        p.recoveries.append(Recovery(number, step, back_to, rate, *words))
         p.state = p.good
         p.epochs = p.epochs[: back_to - p.first_epoch]
         p.best = p.good if p.epochs else None
