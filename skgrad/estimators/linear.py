@@ -294,7 +294,9 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         vector machines; scores only), a loss object, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. For two classes
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
-        integer codes (n_samples,) and logits (n_samples, n_classes).""",
+        integer codes (n_samples,) and logits (n_samples, n_classes). For labels it is
+        that of two classes, summed over the labels: your function sees all of them one
+        after the other, (n_samples * n_labels,).""",
     optimizer="""str or optimizer, default={default}
         "auto" takes Newton's method where it is exact at little cost: without L1 and
         bounds, for convex or twice differentiable losses, for two classes up to 500
@@ -308,7 +310,9 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
 
     Minimises ``mean_i(w_i * loss(y_i, x_i @ coef + intercept)) + alpha * penalty``,
     weights scaled to mean one. With ``standardize=False`` and ``alpha = 1 / (C n)`` it
-    is :class:`~sklearn.linear_model.LogisticRegression`. Computed in float64.
+    is :class:`~sklearn.linear_model.LogisticRegression`. Computed in float64. A y of
+    shape (n_samples, n_labels) that holds 0 and 1 is fitted as labels of which a row
+    may have any number, one model for each.
 
     Two classes, and up to ten with few features, are fitted with Newton's method to
     about the square of `tol`, larger models and those with L1 with L-BFGS to `tol`:
@@ -320,9 +324,10 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        The classes, sorted; ``arange(n_labels)`` for labels.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients on the original scale of the inputs; one row for two classes.
+        Coefficients on the original scale of the inputs; one row for two classes, one
+        per label for labels.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; 0 if ``fit_intercept=False``.
     {attributes}

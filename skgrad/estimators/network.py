@@ -178,7 +178,9 @@ CLASSIFIER_LOSS = """str, Loss or callable, default={default}
         only), a loss object, or your own plain function
         ``loss(y_true, raw_prediction)`` returning one value per sample. For two classes
         it sees codes 0.0 and 1.0 and log-odds, both of shape (n_samples,); otherwise
-        integer codes (n_samples,) and logits (n_samples, n_classes)."""
+        integer codes (n_samples,) and logits (n_samples, n_classes). For labels it is
+        that of two classes, summed over the labels: your function sees all of them one
+        after the other, (n_samples * n_labels,)."""
 
 
 @documented(loss=CLASSIFIER_LOSS)
@@ -187,14 +189,15 @@ class MLPClassifier(GradientClassifierMixin, BaseMLP):
 
     Minimises ``mean_i(w_i * loss_i) + alpha * penalty`` by minibatch steps, weights
     scaled to mean one. Inputs are standardised inside. The network has one output for
-    two classes (log-odds), otherwise one per class.
+    two classes (log-odds), otherwise one per class. A y of shape (n_samples, n_labels)
+    that holds 0 and 1 is fitted as labels of which a row may have any number.
 
     {parameters}
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        The classes, sorted; ``arange(n_labels)`` for labels.
     {attributes}
 
     Examples
@@ -374,14 +377,16 @@ class ModuleClassifier(GradientClassifierMixin, BaseModule):
 
     Minimises ``mean_i(w_i * loss_i) + alpha * penalty`` by minibatch steps, weights
     scaled to mean one. Inputs are standardised inside. The module is made with
-    ``n_outputs=1`` for two classes (log-odds), otherwise with one output per class.
+    ``n_outputs=1`` for two classes (log-odds), otherwise with one output per class. A y
+    of shape (n_samples, n_labels) that holds 0 and 1 is fitted as labels of which a row
+    may have any number.
 
     {parameters}
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        The classes, sorted; ``arange(n_labels)`` for labels.
     {attributes}
 
     Examples

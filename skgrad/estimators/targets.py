@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import compute_sample_weight
@@ -15,7 +16,9 @@ from sklearn.utils.validation import validate_data
 
 from skgrad.estimators.base import can_partial_fit, classifier_loss
 from skgrad.estimators.fitting import Rows
+from skgrad.estimators.multilabel import check_indicators, is_multilabel, per_label
 from skgrad.estimators.sklearn_private import fit_context
+from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.typing import Array
 
@@ -151,18 +154,29 @@ def _has_probabilities(estimator: Any) -> bool:
 
 
 class GradientClassifierMixin(ClassifierMixin):
-    """Targets are classes of any dtype."""
+    """Targets are classes of any dtype, or indicators of labels."""
 
     _task: ClassVar[str] = "classification"
 
     def _check_y(self, X, y, dtype, reset):
-        X, y = validate_data(self, X, y, dtype=dtype, reset=reset)
+        multilabel = is_multilabel(y)
+        if issparse(y):
+            raise ValueError(
+                f"y is a sparse matrix of shape {y.shape}; pass y.toarray() instead."
+            )
+        X, y = validate_data(
+            self, X, y, dtype=dtype, multi_output=multilabel, reset=reset
+        )
         check_classification_targets(y)
-        return X, y
+        return X, check_indicators(type(self).__name__, y) if multilabel else y
 
     def _rows(self, X, y, sample_weight, dtype, reset, groups=None):
         rows = super()._rows(X, y, sample_weight, dtype, reset, groups)
+        self._multilabel = rows.y.ndim == 2
         first = not hasattr(self, "classes_")
+        if self._multilabel:
+            self._check_labels(rows.y.shape[1], first)
+            return rows
         if first:
             self.classes_ = np.unique(rows.y)
         if len(self.classes_) < 2:
@@ -178,18 +192,36 @@ class GradientClassifierMixin(ClassifierMixin):
             )
         return rows
 
+    def _check_labels(self, n_labels: int, first: bool) -> None:
+        if first:
+            self.classes_ = np.arange(n_labels)
+        elif not np.array_equal(self.classes_, np.arange(n_labels)):
+            raise ValueError(
+                f"y has a column for each of {n_labels} labels, but the classes are "
+                f"{self.classes_.tolist()}."
+            )
+
     def _weighted_by_class(self, rows: Rows) -> Rows:
         if self.class_weight is None:
             return rows
+        if self._multilabel:
+            raise ParameterError(
+                "class_weight weights rows by their one class, but these have "
+                f"{rows.y.shape[1]} labels. Set class_weight=None, and pass "
+                "sample_weight to fit."
+            )
         factors = _class_factors(self.class_weight, rows.y, rows.w)
         return replace(rows, w=rows.w * factors).present()
 
     def _make_loss(self) -> Loss:
-        n_classes = len(getattr(self, "classes_", (0, 1)))
-        loss = classifier_loss(self.loss, n_classes)
-        return self._checked_task(loss)
+        multilabel = getattr(self, "_multilabel", False)
+        n_classes = 2 if multilabel else len(getattr(self, "classes_", (0, 1)))
+        loss = self._checked_task(classifier_loss(self.loss, n_classes))
+        return per_label(loss) if multilabel else loss
 
     def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
+        if y.ndim == 2:
+            return y.astype(np.float64), y.shape[1]
         codes = np.searchsorted(self.classes_, y)
         if len(self.classes_) == 2:
             return codes.astype(np.float64), None
@@ -199,7 +231,7 @@ class GradientClassifierMixin(ClassifierMixin):
         """Classes are encoded: always in the domain."""
 
     def _strata(self, y: Array) -> Array | None:
-        return y
+        return None if y.ndim == 2 else y
 
     @available_if(can_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
@@ -212,10 +244,11 @@ class GradientClassifierMixin(ClassifierMixin):
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs.
-        y : array-like of shape (n_samples,)
-            Classes.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or indicators of labels.
         classes : array-like of shape (n_classes,), default=None
-            All classes; needed in the first call.
+            All classes; needed in the first call, except with indicators of labels:
+            each has a column.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -225,13 +258,14 @@ class GradientClassifierMixin(ClassifierMixin):
             The fitted estimator itself.
         """
         if not hasattr(self, "module_"):
-            if classes is None:
+            if classes is None and not is_multilabel(y):
                 raise ValueError(
                     "classes must be passed on the first call to partial_fit: rows to "
                     "come may have classes that these rows have not."
                 )
             self._forget()
-            self.classes_ = np.unique(classes)
+            if classes is not None:
+                self.classes_ = np.unique(classes)
         elif classes is not None and not np.array_equal(
             np.unique(classes), self.classes_
         ):
@@ -253,12 +287,12 @@ class GradientClassifierMixin(ClassifierMixin):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the score of ``classes_[1]``, positive where it is
-            predicted; otherwise one column per class.
+            predicted; otherwise one column per class or label.
         """
         return self._raw_predict(X)
 
     def predict(self, X):
-        """Return the class with the largest score.
+        """Return the class with the largest score, or all labels with a positive one.
 
         Parameters
         ----------
@@ -267,10 +301,12 @@ class GradientClassifierMixin(ClassifierMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Elements of ``classes_``.
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Elements of ``classes_``, or indicators of labels.
         """
         raw = self._raw_predict(X)
+        if self._y_ndim == 2:
+            return (raw > 0).astype(np.int64)
         codes = (raw > 0).astype(np.int64) if raw.ndim == 1 else raw.argmax(axis=1)
         return self.classes_[codes]
 
@@ -286,7 +322,8 @@ class GradientClassifierMixin(ClassifierMixin):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; rows sum to one.
+            Columns in the order of ``classes_``; rows sum to one, unless columns are
+            labels, each with a probability of its own.
         """
         raw = self._raw_predict(X)
         probability = self._loss.inverse_link(raw)
@@ -311,7 +348,12 @@ class GradientClassifierMixin(ClassifierMixin):
         raw = self._raw_predict(X)
         if raw.ndim == 1:
             return log_expit(np.column_stack([-raw, raw]))
-        return log_softmax(raw, axis=1)
+        return log_expit(raw) if self._y_ndim == 2 else log_softmax(raw, axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 def _class_factors(class_weight: Any, y: Array, w: Array) -> Array:
