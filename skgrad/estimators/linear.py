@@ -22,6 +22,7 @@ from skgrad.estimators.scaling import (
 )
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.losses import Loss, SquaredError
+from skgrad.losses.classification import LabelLoss
 from skgrad.optim import LBFGS, Newton, get_optimizer
 from skgrad.train import Frame
 from skgrad.typing import Array
@@ -69,7 +70,10 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         """Start at the best constant model, where that is known."""
         all_rows = not uses_minibatches(self)
         if self.fit_intercept and all_rows and loss.has_optimal_constant:
-            constant = loss.optimal_constant(encoded, rows.w)
+            # The last class may have no row left: class_weight can be 0.
+            labels = isinstance(loss, LabelLoss) and encoded.dtype.kind == "i"
+            known = {"n_classes": len(module.bias.numpy())} if labels else {}
+            constant = loss.optimal_constant(encoded, rows.w, **known)
             output = (constant - frame.y_shift) / frame.y_scale
             module.bias.assign_(np.atleast_1d(np.asarray(output, dtype=np.float64)))
 

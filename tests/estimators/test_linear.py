@@ -476,6 +476,19 @@ def test_weights_equal_logistic_regression(rng, class_weight, weighted, n_classe
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_of_weight_zero_is_never_predicted(loss, absent):
+    X, y = load_iris(return_X_y=True)
+    weight = {c: float(c != absent) for c in range(3)}
+    model = GradientLinearClassifier(loss=loss, class_weight=weight, alpha=0.01)
+    model.fit(X, y)
+    assert model.coef_.shape == (3, 4)
+    others = y != absent
+    assert not (model.predict(X) == absent).any()
+    assert model.score(X[others], y[others]) > 0.9
+
+
 def test_lasso_of_a_classifier_has_the_zeros_of_saga(rng):
     X = rng.normal(size=(200, 10))
     y = (X[:, 0] - X[:, 1] + 0.5 * rng.normal(size=200) > 0).astype(int)
