@@ -287,7 +287,16 @@ class _FullBatch:
             known["bounds"] = scipy.optimize.Bounds(*self.objective.bounds)
         if self.objective.alpha and self.objective.l1_ratio:
             if "penalty" not in optimizer.takes:
-                return self._with_l1(evaluation, optimizer)
+                self.theta, status, overlap = self._with_l1(evaluation, optimizer)
+                # The line search fails early where u and v are both positive. Every
+                # attempt makes a step, or ends where it began: without an overlap.
+                stuck = status in (
+                    MinimizeStatus.ROUNDING_FLOOR,
+                    MinimizeStatus.NO_DECREASE,
+                )
+                if stuck and overlap:
+                    return self._minimized(evaluation, tol)
+                return self.theta, status
             known["penalty"] = L1(self._l1_rates())
         if isinstance(optimizer, Newton):
             known = {"hessian": self.hessian, "quadratic": evaluation.quadratic}
@@ -299,8 +308,11 @@ class _FullBatch:
 
     def _with_l1(
         self, evaluation: Evaluation, optimizer: Any
-    ) -> tuple[Array, MinimizeStatus]:
-        """Write each penalised coefficient as u - v with u, v >= 0."""
+    ) -> tuple[Array, MinimizeStatus, bool]:
+        """Write each penalised coefficient as u - v with u, v >= 0.
+
+        The last result is whether some u and v are both positive at the end.
+        """
         theta, n, rate = self.theta, self.theta.size, self._l1_rates()
 
         def split(x: Array) -> tuple[float, Array]:
@@ -324,7 +336,9 @@ class _FullBatch:
         bounds = scipy.optimize.Bounds(np.minimum(*ends), np.maximum(*ends))
         x0 = halves(theta)
         result = optimizer.minimize(split, x0, callback=note, bounds=bounds)
-        return result.x[:n] - result.x[n:], MinimizeStatus(result.status)
+        u, v = result.x[:n], result.x[n:]
+        overlap = bool((np.minimum(u, v)[rate > 0] > 0).any())
+        return u - v, MinimizeStatus(result.status), overlap
 
     def _l1_rates(self) -> Array:
         """Return what the absolute value of each parameter is multiplied by."""

@@ -261,6 +261,21 @@ def test_elastic_net_with_weights_and_without_intercept(rng):
     assert_relatively_close(model.fit(X, y, w).coef_, expected.coef_, 1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "fista"])
+def test_a_weak_l1_penalty_of_large_targets_is_followed_to_the_end(optimizer):
+    rng = np.random.RandomState(42)
+    X, y, w = rng.rand(10, 5), rng.rand(10), rng.uniform(0.01, 2, 10)
+    y[-5:] *= 1000
+    rows = np.r_[:10, :5]
+    params = {"alpha": 0.01, "l1_ratio": 0.5, "fit_intercept": False}
+    model = GradientLinearRegressor(
+        **params, standardize=False, optimizer=optimizer, tol=1e-9
+    ).fit(X[rows], y[rows], w[rows])
+    other = ElasticNet(**params, tol=1e-14, max_iter=10**6, random_state=0)
+    other.fit(X[rows], y[rows], w[rows])
+    assert_relatively_close(model.coef_, other.coef_, 1e-6)
+
+
 def test_the_zeros_of_lasso_at_the_default_tolerance(rng):
     X = rng.normal(size=(100, 30))
     y = 3 * X[:, 0] - 2 * X[:, 1] + 0.1 * rng.normal(size=100)

@@ -218,8 +218,6 @@ DROPPED = {
     "test_coordinate_descent_enet_sample_weight_consistency": {
         **NO_GRAM,
         "estimator": ["MultiTask"],
-        # L-BFGS ends 3e-6 above the optimum of the repeated rows; FISTA reaches it.
-        "fit_intercept": ["False"],
     },
     "test_logistic_logistic_regression_sample_weights": {"problem": ["cv"]},
     # A single class is refused.
