@@ -104,6 +104,8 @@ CONTRACT = {
     "validation rows": [
         "test_base::test_validation_rows_are_scored_after_each_epoch",
         "test_base::test_the_validation_loss_is_weighted_and_on_the_standardised_scale",
+        "test_validation::test_the_first_split_of_a_splitter_is_that_given_by_hand",
+        "test_validation::test_the_best_epoch_is_refitted_on_all_rows",
     ],
     "partial_fit and warm_start": [
         "test_base::test_partial_fit_equals_epochs_in_order",
@@ -114,6 +116,8 @@ CONTRACT = {
         "test_stopping::test_the_warning_says_what_to_change",
         "test_stopping::test_divergence_is_an_error_with_a_remedy",
         "test_stopping::test_ctrl_c_keeps_the_best_epoch_and_warns",
+        "test_divergence::test_unscaled_columns_end_in_a_model_or_an_error_never_in"
+        "_nonsense",
     ],
     "predictions row by row": [
         "test_input::test_rows_are_predicted_one_by_one",
@@ -123,16 +127,25 @@ CONTRACT = {
         "test_checks::test_scikit_learn_checks",
         "test_scikit_learn::test_meta_estimators",
         "test_scikit_learn::test_metadata_routing",
+        "test_validation::test_every_argument_of_fit_can_be_requested",
+        "test_validation::test_a_pipeline_transforms_the_validation_rows",
         "test_contract::test_meta_estimators_of_classifiers",
         "test_contract::test_halving_spends_epochs",
         "test_contract::test_displays_draw",
+    ],
+    "callbacks": [
+        "test_hooks::test_the_hooks_are_called_around_fit_and_epochs",
+        "test_hooks::test_a_scoring_monitor_scores_each_epoch",
+        "test_hooks::test_they_propagate_from_a_search_through_a_pipeline",
+        "test_hooks::test_a_progress_bar_of_a_search_shows_our_epochs",
     ],
     "copies": [
         "test_scikit_learn::test_pickles_before_and_after_the_fit",
         "test_contract::test_deep_copies_and_cloudpickle",
     ],
     "silent unless asked": [
-        "test_stopping::test_verbose_prints_a_line_per_epoch",
+        "test_verbose::test_nothing_is_printed_by_default",
+        "test_verbose::test_lines_come_after_1_2_5_10_epochs_and_at_the_end",
         "test_contract::test_a_fit_prints_nothing",
     ],
     "text and HTML": [

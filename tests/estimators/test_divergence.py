@@ -56,7 +56,8 @@ def test_a_rate_that_is_too_high_is_lowered_and_the_warning_says_to_what(rate):
     assert f"learning_rate={used:g}" in str(caught[0].message)
     assert caught[0].filename == __file__
     assert report["learning_rates"] == [used] * 10
-    assert str(report).count("The objective") == len(report["recoveries"])
+    # One row each, and one for the advice.
+    assert str(report).count("The objective") == len(report["recoveries"]) + 1
     lower = regressor("mlp", optimizer="sgd", learning_rate=used, max_iter=10)
     np.testing.assert_array_equal(theta(model), theta(lower.fit(X, y)))
     assert lower.fit_report_["recoveries"] == []

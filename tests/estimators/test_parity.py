@@ -116,7 +116,7 @@ def test_huber_on_diabetes(rng, weighted, alpha, epsilon):
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize("alpha", [0.0, 0.02])
 @WEIGHTED
 def test_quantile_on_diabetes_comes_within_1e_6_of_the_optimum(
     rng, quantile, alpha, weighted
@@ -130,8 +130,8 @@ def test_quantile_on_diabetes_comes_within_1e_6_of_the_optimum(
         pinball = np.maximum(quantile * residual, (quantile - 1) * residual)
         return w @ pinball / w.sum() + alpha * np.abs(model.coef_).sum()
 
-    # Its penalty is relative to the number of rows, ours to the sum of the weights.
-    other = QuantileRegressor(quantile=quantile, alpha=alpha * w.mean()).fit(X, y, w)
+    other = QuantileRegressor(quantile=quantile, alpha=alpha).fit(X, y, w)
+    assert np.count_nonzero(other.coef_) > 1
     model = GradientLinearRegressor(
         loss=Quantile(quantile), alpha=alpha, l1_ratio=1.0, standardize=False
     ).fit(X, y, w)
@@ -142,6 +142,7 @@ def test_quantile_on_diabetes_comes_within_1e_6_of_the_optimum(
 # ---------------------------------------------------------------- classification
 
 
+@pytest.mark.filterwarnings("ignore:.*one value in all:skgrad.exceptions.DataWarning")
 @WEIGHTED
 @pytest.mark.parametrize("class_weight", [None, "balanced", "dict"])
 @pytest.mark.parametrize(
