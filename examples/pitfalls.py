@@ -93,11 +93,16 @@ def logarithm():
 
 
 def learning_rate():
-    """A fit that ends in nonsense is an error, not a model."""
+    """A fit that diverges goes back and lowers the rate, or is an error."""
     title("6. A learning rate far too high")
-    model = MLPRegressor(optimizer="sgd", learning_rate=1e6, random_state=0)
-    try:
+    model = MLPRegressor(optimizer="sgd", learning_rate=100.0, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model.fit(X, y)
+    print(f"{caught[0].category.__name__}: {caught[0].message}")
+    print(f"R² of the model: {model.score(X, y):.3f}")
+    try:
+        model.set_params(on_divergence="raise").fit(X, y)
     except skgrad.exceptions.DivergenceError as error:
         print("DivergenceError:", error)
 

@@ -36,7 +36,7 @@ from skgrad.typing import Array
 
 __all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
 
-# Each divides the learning rate by four: by 65,536 in all.
+# Each divides the learning rate by ten.
 MAX_RECOVERIES = 8
 
 

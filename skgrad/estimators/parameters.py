@@ -137,7 +137,7 @@ DESCRIPTIONS = {
     "on_divergence": """{{"recover", "raise"}}, default={default}
         What to do when the objective of a stochastic optimizer is no longer finite or
         has grown a hundredfold: "recover" goes back to the last good weights with a
-        quarter of the learning rate, up to 8 times, and warns; then, or at once with
+        tenth of the learning rate, up to 8 times, and warns; then, or at once with
         "raise", it is a :class:`~skgrad.exceptions.DivergenceError`.""",
     "class_weight": """dict, "balanced" or None, default={default}
         Weights of the classes, multiplied with ``sample_weight``.""",

@@ -24,7 +24,7 @@ RECOVERING = replace(SETTINGS, max_recoveries=8, max_iter=6)
 def test_a_fit_that_recovers_at_once_is_that_with_the_lower_rate():
     fit = run(make_problem(), replace(RECOVERING, learning_rate=50.0), SGD())
     tried = [r.learning_rate for r in fit.recoveries]
-    np.testing.assert_allclose(tried, 50.0 * 0.25 ** np.arange(1, len(tried) + 1))
+    np.testing.assert_allclose(tried, 50.0 * 0.1 ** np.arange(1, len(tried) + 1))
     assert {(r.epoch, r.back_to) for r in fit.recoveries} == {(1, 0)}
     lower = run(make_problem(), replace(RECOVERING, learning_rate=tried[-1]), SGD())
     assert lower.recoveries == []
@@ -60,7 +60,7 @@ def test_a_late_divergence_goes_back_to_the_best_epoch_and_forgets_what_followed
     assert first.back_to == int(np.argmin([e.objective for e in plain.epochs]))
     assert [e.number for e in fit.epochs] == list(range(1, 10))
     rates = [e.learning_rate for e in fit.epochs[first.back_to : 4]]
-    np.testing.assert_allclose(rates, 0.1 * 0.25 ** len(fit.recoveries))
+    np.testing.assert_allclose(rates, 0.1 * 0.1 ** len(fit.recoveries))
 
 
 def test_with_early_stopping_it_goes_back_to_the_best_score():
