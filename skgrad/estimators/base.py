@@ -408,7 +408,17 @@ class BaseGradientEstimator(
         """Return raw predictions on the scale of the target."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self._fitted_dtype(), reset=False)
-        return self._raw_of(X)
+        with np.errstate(over="ignore", invalid="ignore"):  # seen below
+            raw = self._raw_of(X)
+        if not np.isfinite(raw).all():
+            row = np.argwhere(~np.isfinite(raw))[0, 0]
+            raise ValueError(
+                f"{type(self).__name__} cannot predict row {row} of X: a number on the "
+                f"way is beyond {raw.dtype}. The largest value in the row is "
+                f"{np.abs(X[row]).max():.3g}; rows so far from those of the fit have "
+                "no meaningful prediction. Check or remove them."
+            )
+        return raw
 
     def _fitted_dtype(self) -> Any:
         return next(self.module_.parameters()).dtype

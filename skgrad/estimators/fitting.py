@@ -59,6 +59,14 @@ class Rows:
 
     def present(self) -> Rows:
         """Return the rows with a positive weight: a zero weight is an absent row."""
+        with np.errstate(over="ignore"):
+            total = self.w.sum()
+        if not 0 < total < np.inf:
+            raise ValueError(
+                f"The weights of the {len(self.w)} rows sum to {total:g}, which must "
+                "be positive and finite. Check sample_weight (and class_weight), or "
+                "divide the weights by their mean: only their ratios matter."
+            )
         return self if (self.w > 0).all() else self.take(np.flatnonzero(self.w > 0))
 
     def joined(self, other: Rows) -> Rows:

@@ -18,9 +18,21 @@ BLOCK_BYTES = 2**19
 def weighted_mean(x: Array, w: Array) -> Array:
     """Return the weighted mean of each column, in float64."""
     total = np.zeros(x.shape[1:])
-    for rows in _blocks(x):
-        total += w[rows] @ x[rows].astype(np.float64, copy=False)
-    return np.asarray(total / w.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in _blocks(x):
+            total += w[rows] @ x[rows].astype(np.float64, copy=False)
+        return _finite(np.asarray(total / w.sum()), x)
+
+
+def _finite(moments: Array, x: Array) -> Array:
+    """Return moments of x, or refuse an x too large for them."""
+    if np.isfinite(moments).all():
+        return moments
+    raise ValueError(
+        f"The mean or variance of values as large as {np.abs(x).max():.3g} is beyond "
+        "float64, and so they cannot be scaled. Divide the inputs or targets by a "
+        "power of ten, and look for numbers that stand for missing values."
+    )
 
 
 def _blocks(x: Array) -> list[slice]:
@@ -33,7 +45,18 @@ def weighted_mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
 
     As :class:`~sklearn.preprocessing.StandardScaler`: the divisor is the sum of the
     weights, and a column that is constant up to rounding gets the scale 1.
+
+    Raises
+    ------
+    ValueError
+        If a mean or a variance is beyond the largest number of float64.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = _mean_and_scale(x, w)
+    return mean, _finite(scale, x)
+
+
+def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
     total = w.sum()
     blocks = _blocks(x)
     # By the mean of the first block, so that the difference of two sums below loses no

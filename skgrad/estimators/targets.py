@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -36,13 +36,30 @@ def _has_distribution(estimator: Any) -> bool:
     return True
 
 
+def _checked_numbers(y: Any) -> Array:
+    """Return targets that are numbers of a dtype that float64 holds."""
+    if issparse(y):
+        raise TypeError(f"y is sparse, of shape {y.shape}. Pass y.toarray().")
+    if y.dtype.kind not in "biuf" or y.ndim not in (1, 2):
+        raise ValueError(
+            f"y must hold numbers and have shape (n_samples,) or (n_samples, "
+            f"n_outputs). Got dtype {y.dtype} and shape {y.shape}."
+        )
+    if y.dtype.itemsize <= np.dtype(np.float64).itemsize:
+        return y
+    with np.errstate(over="ignore"):
+        y = y.astype(np.float64)
+    assert_all_finite(y, input_name="y")
+    return y
+
+
 class GradientRegressorMixin(RegressorMixin):
     """Targets are numbers, one column or several."""
 
     _task: ClassVar[str] = "regression"
 
     def _check_y(self, X, y, dtype, reset):
-        return validate_data(
+        X, y = validate_data(
             self,
             X,
             y,
@@ -51,6 +68,7 @@ class GradientRegressorMixin(RegressorMixin):
             y_numeric=True,
             reset=reset,
         )
+        return X, _checked_numbers(y)
 
     def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
         encoded = np.asarray(y, dtype=np.float64)

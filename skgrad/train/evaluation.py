@@ -149,6 +149,10 @@ class Evaluation:
 
     def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the optimizer looks at it
+            return self._divided(theta, totals)
+
+    def _divided(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         ridge = self._ridge()
         value = totals["loss"] / self.weight + 0.5 * np.sum(ridge * theta**2)
         gradient = totals["gradient"] / self.weight + ridge * theta
