@@ -140,8 +140,9 @@ class Fitting:
         if encoded.dtype.kind == "f":
             # Targets of an identity link are standardised with the frame.
             shift = self.loss.location(self.frame.y_shift - self.frame.offset)
-            encoded = (encoded - shift) / self.loss.location(self.frame.y_scale)
-            encoded = encoded.astype(dtype)
+            scale = self.loss.location(self.frame.y_scale)
+            with np.errstate(over="ignore"):  # an infinite objective is refused
+                encoded = ((encoded - shift) / scale).astype(dtype)
         weights = (rows.w / rows.w.mean()).astype(dtype)
         return Data(rows.X, encoded, weights), n_outputs
 

@@ -30,7 +30,7 @@ class BaseNetwork(NestedParams, BaseGradientEstimator):
         frame = Frame.identity(rows.X.shape[1], dtype)
         if not self.standardize:
             return frame
-        moments = weighted_mean_and_scale(rows.X, rows.w)
+        moments = weighted_mean_and_scale(rows.X, rows.w, dtype)
         mean, scale = (moment.astype(dtype) for moment in moments)
         target = (frame.offset, frame.y_shift, frame.y_scale)
         if self._task == "regression":

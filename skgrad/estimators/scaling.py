@@ -30,8 +30,8 @@ def _finite(moments: Array, x: Array) -> Array:
         return moments
     raise ValueError(
         f"The mean or variance of values as large as {np.abs(x).max():.3g} is beyond "
-        "float64, and so they cannot be scaled. Divide the inputs or targets by a "
-        "power of ten, and look for numbers that stand for missing values."
+        f"{moments.dtype}, and so they cannot be scaled. Divide the inputs or targets "
+        "by a power of ten, and look for numbers that stand for missing values."
     )
 
 
@@ -40,20 +40,26 @@ def _blocks(x: Array) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(x), size)]
 
 
-def weighted_mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
+def weighted_mean_and_scale(
+    x: Array, w: Array, dtype: Any = np.float64
+) -> tuple[Array, Array]:
     """Return the weighted mean and standard deviation of each column, in float64.
 
     As :class:`~sklearn.preprocessing.StandardScaler`: the divisor is the sum of the
-    weights, and a column that is constant up to rounding gets the scale 1.
+    weights, and a column that is constant up to rounding, or to what `dtype` resolves,
+    gets the scale 1.
 
     Raises
     ------
     ValueError
-        If a mean or a variance is beyond the largest number of float64.
+        If a mean or a variance is beyond the largest number of float64, or a mean or
+        scale beyond that of `dtype`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, scale = _mean_and_scale(x, w)
-    return mean, _finite(scale, x)
+        for moment in (scale, mean.astype(dtype), scale.astype(dtype)):
+            _finite(moment, x)
+    return mean, np.where(scale < np.finfo(dtype).tiny, 1.0, scale)
 
 
 def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
@@ -76,6 +82,8 @@ def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
     variance = np.maximum(second / total - first**2, 0.0)
     eps = np.finfo(np.float64).eps
     constant = variance <= len(x) * eps * variance + (len(x) * mean * eps) ** 2
+    # A variance that overflows would pass for constant: infinity is not above infinity.
+    constant &= np.isfinite(variance)
     return mean, np.where(constant, 1.0, np.sqrt(variance))
 
 
@@ -87,7 +95,7 @@ def target_frame(
     With an identity link the targets are standardised. With another link the model
     starts at the link of the mean: it only has to learn the deviations.
     """
-    mean, scale = weighted_mean_and_scale(y.astype(np.float64), w)
+    mean, scale = weighted_mean_and_scale(y.astype(np.float64), w, dtype)
     if loss.link == "identity":
         shift, scale = loss.rescaled(mean, scale)
         parts = (np.zeros_like(shift), shift, scale)

@@ -15,13 +15,15 @@ from estimators.malformed import INPUTS, TARGETS, WEIGHTS
 from estimators.models import Residual
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from sklearn.base import is_classifier
+from sklearn import neural_network
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import (
     ConvergenceWarning,
     DataConversionWarning,
     NotFittedError,
     UndefinedMetricWarning,
 )
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from skgrad import (
@@ -40,7 +42,7 @@ MLP = {"hidden_layer_sizes": (3,), **EPOCHS}
 SPLIT = {"validation_splitter": ShuffleSplit(1, test_size=0.3, random_state=0)}
 GROUPS = {"validation_splitter": GroupShuffleSplit(1, test_size=0.3, random_state=0)}
 ESTIMATORS = {
-    "linear": lambda: GradientLinearRegressor(),
+    "linear": GradientLinearRegressor,
     "linear-raw": lambda: GradientLinearRegressor(standardize=False, alpha=0.1),
     "linear-no-intercept": lambda: GradientLinearRegressor(fit_intercept=False),
     "linear-lbfgs": lambda: GradientLinearRegressor(optimizer="lbfgs", alpha=1.0),
@@ -68,7 +70,7 @@ ESTIMATORS = {
     "module-auto-rate": lambda: ModuleRegressor(
         module=Residual, **STOP, learning_rate="auto", refit="best_epoch"
     ),
-    "class": lambda: GradientLinearClassifier(),
+    "class": GradientLinearClassifier,
     "class-raw": lambda: GradientLinearClassifier(standardize=False),
     "class-lbfgs-hinge": lambda: GradientLinearClassifier(
         optimizer="lbfgs", loss="hinge", max_iter=9
@@ -96,6 +98,7 @@ ESTIMATORS = {
 # last is what its check_array lets through for an int that no float holds.
 ERRORS = (ValueError, TypeError, NotFittedError, AttributeError, OverflowError)
 WARNINGS = (ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning)
+WEIGHT = np.linspace(0.5, 1.5, 12)
 METHODS = (
     *("predict", "predict_proba", "predict_log_proba", "decision_function"),
     *("predict_raw", "score"),
@@ -116,6 +119,13 @@ def _no_hang(request):
 
 
 # ------------------------------------------------------------------------ one call
+
+
+def made(kinds, kind, good):
+    """Return an input of a kind; NumPy may warn while it is made."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return kinds[kind](good)
 
 
 def image(value):
@@ -198,56 +208,62 @@ def assert_identical(actual, expected):
 
 def check_fit(name, X_kind, y_kind, w_kind, call, history):
     model = ESTIMATORS[name]()
-    if call == "partial_fit" and model.early_stopping:
-        model.set_params(early_stopping=False, refit=None)
     X, y = good_data(is_classifier(model))
-    partial = call == "partial_fit"
-    if partial and not hasattr(model, "partial_fit"):
-        call, partial = "fit", False
+    if call == "partial_fit":
+        model.set_params(early_stopping=False, refit=None)
+        call = call if hasattr(model, call) else "fit"
     before = None
-    if history and partial:
-        _, error = first_pass(model, X, y)
-        assert error is None
-    elif history:
-        _, error = outcome(model.fit, X=X, y=y, **groups(name, X))
-        assert error is None
     if history:
+        arguments = {"X": X, "y": y, **companions(name, call, y)}
+        _, error = outcome(getattr(model, call), **arguments)
+        assert error is None
         before = predictions(model, X)
     arguments = {
-        "X": INPUTS[X_kind](X),
-        "y": TARGETS[y_kind](y),
-        "sample_weight": WEIGHTS[w_kind](np.linspace(0.5, 1.5, 12)),
+        "X": made(INPUTS, X_kind, X),
+        "y": made(TARGETS, y_kind, y),
+        "sample_weight": made(WEIGHTS, w_kind, WEIGHT),
+        **companions(name, call, y),
     }
-    if partial and is_classifier(model) and not history:
-        arguments["classes"] = [*np.unique(y)]
-    if call == "fit_val":
-        arguments |= {"X_val": INPUTS[X_kind](X), "y_val": TARGETS[y_kind](y)}
-        arguments |= {"sample_weight_val": arguments.pop("sample_weight")}
-        arguments |= {"X": X, "y": y}
-    if call == "fit":
-        arguments |= groups(name, X)
-    method = model.partial_fit if partial else model.fit
-    _, error = outcome(method, **arguments)
-    continues = partial or model.warm_start
-    event(f"{call}: {'fitted' if error is None else type(error).__name__}")
+    _, error = outcome(getattr(model, call), **arguments)
     if error is None:
-        rows = X if X_kind in ("generator",) or call == "fit_val" else INPUTS[X_kind](X)
-        predictions(model, np.asarray(rows) if not hasattr(rows, "shape") else rows)
-    elif history and continues:
+        predictions(model, made(INPUTS, X_kind, X))
+    elif history and (call == "partial_fit" or model.warm_start):
         assert_identical(predictions(model, X), before)
     else:
         with pytest.raises(NotFittedError):
             model.predict(X)
+    return f"{call}: {said(error)}"
 
 
-def first_pass(model, X, y):
-    if is_classifier(model):
-        return outcome(model.partial_fit, X=X, y=y, classes=np.unique(y))
-    return outcome(model.partial_fit, X=X, y=y)
+def said(error):
+    return "fitted" if error is None else type(error).__name__
 
 
-def groups(name, X):
-    return {"groups": np.arange(len(X)) // 2} if name == "mlp-groups" else {}
+def companions(name, call, y):
+    """Return the other arguments that a call needs."""
+    if call == "partial_fit" and is_classifier(ESTIMATORS[name]()):
+        return {"classes": np.unique(y)}
+    grouped = name == "mlp-groups" and call == "fit"
+    return {"groups": np.arange(len(y)) // 2} if grouped else {}
+
+
+def check_validation(name, X_kind, y_kind, w_kind):
+    model = ESTIMATORS[name]()
+    X, y = good_data(is_classifier(model))
+    _, error = outcome(
+        model.fit,
+        X=X,
+        y=y,
+        X_val=made(INPUTS, X_kind, X),
+        y_val=made(TARGETS, y_kind, y),
+        sample_weight_val=made(WEIGHTS, w_kind, WEIGHT),
+    )
+    if error is None:
+        predictions(model, X)
+    else:
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+    return f"validation: {said(error)}"
 
 
 # Most often one thing is malformed; now and then several are.
@@ -255,27 +271,75 @@ def mostly(usual, kinds):
     return st.one_of(st.just(usual), st.sampled_from(list(kinds)))
 
 
+# Each was a bug: a warning of NumPy's, an error of none of the kinds, or a result.
+FITS_ONCE_WRONG = [
+    ("module", "as they are", "1e300", "none given", "fit", False),
+    ("class-raw", "largest floats", "as they are", "none given", "fit", False),
+    ("mlp", "one of 1e300", "as they are", "none given", "fit", False),
+    ("linear", "as they are", "as they are", "largest floats", "fit", False),
+    ("class-balanced", "as they are", "as they are", "largest floats", "fit", True),
+    ("linear-raw", "as they are", "longdouble beyond float64", "zeros", "fit", False),
+    ("linear", "as they are", "datetimes", "none given", "fit", False),
+    ("linear", "as they are", "numbers as str", "none given", "fit", False),
+    ("mlp", "as they are", "sparse columns", "none given", "fit", False),
+    ("linear-bounds", "as they are", "one of 1e300", "none given", "fit", False),
+    ("linear-gaussian", "as they are", "1e160", "none given", "fit", False),
+    ("mlp-class-split", "denormal float32", "as they are", "none given", "fit", False),
+    ("mlp-float32", "as they are", "1e100", "none given", "fit", False),
+    ("mlp-float32", "as they are", "1e-100", "none given", "fit", False),
+    ("mlp-float32", "as they are", "wide range", "none given", "partial_fit", True),
+]
 FITS = st.tuples(
     st.sampled_from(list(ESTIMATORS)),
     mostly("as they are", INPUTS),
     mostly("as they are", TARGETS),
     mostly("none given", WEIGHTS),
-    st.sampled_from(["fit", "fit", "partial_fit", "fit_val"]),
+    st.sampled_from(["fit", "fit", "partial_fit"]),
     st.booleans(),
 )
 
 
+VALIDATIONS = st.tuples(
+    st.sampled_from(list(ESTIMATORS)),
+    mostly("as they are", INPUTS),
+    mostly("as they are", TARGETS),
+    mostly("none given", WEIGHTS),
+)
+
+
 @given(FITS)
-@settings(max_examples=250)
+@settings(max_examples=220)
 def test_malformed_fit(case):
+    event(check_fit(*case))
+
+
+@given(VALIDATIONS)
+@settings(max_examples=60)
+def test_malformed_validation(case):
+    event(check_validation(*case))
+
+
+def test_weights_of_validation_that_have_no_sum_are_refused():
+    check_validation("linear", "as they are", "as they are", "largest floats")
+
+
+@pytest.mark.parametrize("case", FITS_ONCE_WRONG, ids=lambda case: "-".join(case[:4]))
+def test_fits_once_wrong(case):
     check_fit(*case)
 
 
 @pytest.mark.long
 @given(FITS)
-@settings(max_examples=8000)
+@settings(max_examples=6000)
 def test_many_malformed_fits(case):
-    check_fit(*case)
+    event(check_fit(*case))
+
+
+@pytest.mark.long
+@given(VALIDATIONS)
+@settings(max_examples=2000)
+def test_many_malformed_validations(case):
+    event(check_validation(*case))
 
 
 # -------------------------------------------------------------------- predictions
@@ -288,37 +352,40 @@ def fitted(name):
     if name not in FITTED:
         model = ESTIMATORS[name]()
         X, y = good_data(is_classifier(model))
-        _, error = outcome(model.fit, X=X, y=y, **groups(name, X))
+        _, error = outcome(model.fit, X=X, y=y, **companions(name, "fit", y))
         assert error is None
         FITTED[name] = pickle.dumps(model)
     return pickle.loads(FITTED[name])
 
 
-def check_prediction(name, method, X_kind, y_kind, w_kind):
+def check_prediction(name, number, X_kind, y_kind, w_kind):
     model = fitted(name)
+    methods = [method for method in METHODS if hasattr(model, method)]
+    method = methods[number % len(methods)]
     X, y = good_data(is_classifier(model))
     expected = predictions(model, X)
-    arguments = {"X": INPUTS[X_kind](X)}
+    arguments = {"X": made(INPUTS, X_kind, X)}
     if method == "score":
-        arguments["y"] = TARGETS[y_kind](y)
-        arguments["sample_weight"] = WEIGHTS[w_kind](np.linspace(0.5, 1.5, 12))
-    result, error = outcome(lambda **a: getattr(model, method)(**a), **arguments)
-    event(f"{method}: {'result' if error is None else type(error).__name__}")
+        arguments["y"] = made(TARGETS, y_kind, y)
+        arguments["sample_weight"] = made(WEIGHTS, w_kind, WEIGHT)
+    result, error = outcome(getattr(model, method), **arguments)
     assert_identical(predictions(model, X), expected)
+    found = f"{method}: {said(error)}"
     if error is not None:
-        return
+        return found
     if method == "score":
-        assert not np.isnan(result)
+        assert isinstance(result, float)
     else:
-        rows = np.asarray(INPUTS[X_kind](X)).shape
+        rows = np.asarray(made(INPUTS, X_kind, X)).shape
         assert result.shape == (rows[0], *expected[method].shape[1:])
         assert result.dtype == expected[method].dtype
         assert not (result != result).any()  # NaN; a rate may be infinite
+    return found
 
 
 PREDICTIONS = st.tuples(
     st.sampled_from(list(ESTIMATORS)),
-    st.sampled_from(METHODS),
+    st.integers(0, 59),  # of a method, whichever it has
     st.sampled_from(list(INPUTS)),
     mostly("as they are", TARGETS),
     mostly("none given", WEIGHTS),
@@ -326,13 +393,109 @@ PREDICTIONS = st.tuples(
 
 
 @given(PREDICTIONS)
-@settings(max_examples=150)
+@settings(max_examples=120)
 def test_malformed_prediction(case):
-    check_prediction(*case)
+    event(check_prediction(*case))
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "class"])
+def test_inputs_too_far_away_are_not_predicted(name):
+    model = ESTIMATORS[name]()
+    X, y = good_data(is_classifier(model))
+    outcome(model.fit, X=1e-3 * X, y=1e3 * y)
+    X[3] = np.finfo(float).max
+    _, error = outcome(model.predict, X=X)
+    assert re.search(r"cannot predict row 3 of X.*float64.* 1.8e\+308", str(error))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf])
+def test_class_weights_leave_rows(factor):
+    X, y = good_data(classifier=True)
+    model = GradientLinearClassifier(class_weight={0: factor, 1: factor})
+    with pytest.raises(ValueError, match="weight"):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 @pytest.mark.long
 @given(PREDICTIONS)
 @settings(max_examples=2000)
 def test_many_malformed_predictions(case):
-    check_prediction(*case)
+    event(check_prediction(*case))
+
+
+# ------------------------------------------------------- what scikit-learn refuses
+
+OVERFLOW = "the mean, the variance or the objective would be infinite"
+CONVERTED = "dtype=float64 converts strings, as in scikit-learn's own classifiers"
+NOT_NUMBERS = "targets of a regression that are no numbers are not converted"
+SPARSE = "sparse inputs are not supported, and the tags say so"
+
+PAIRS = {
+    "MLPRegressor": (
+        ESTIMATORS["mlp"],
+        neural_network.MLPRegressor(hidden_layer_sizes=(3,), **EPOCHS),
+    ),
+    "LinearRegression": (ESTIMATORS["linear"], LinearRegression()),
+    "LogisticRegression": (ESTIMATORS["class"], LogisticRegression(max_iter=5)),
+}
+# Where one of the two fits and the other refuses, by input, and why.
+DIFFERENCES = {
+    "MLPRegressor": {
+        **dict.fromkeys(["X: csr", "X: csc array", "X: sparse frame"], SPARSE),
+        **dict.fromkeys(["y: 1e300", "y: 1e160", "y: one of 1e300"], OVERFLOW),
+        **dict.fromkeys(["y: wide range", "y: longdouble beyond float64"], OVERFLOW),
+        "y: sparse columns": "scikit-learn makes an array of one object of it",
+        **dict.fromkeys(["w: negative", "w: one negative"], "weights are >= 0"),
+    },
+    "LinearRegression": {
+        **dict.fromkeys(["X: csr", "X: csc array", "X: sparse frame"], SPARSE),
+        **dict.fromkeys(["X: numbers as str", "X: numbers as bytes"], CONVERTED),
+        **dict.fromkeys(["X: 1e300", "X: 1e160", "X: one of 1e300"], OVERFLOW),
+        **dict.fromkeys(["X: wide range", "X: one column of 1e300"], OVERFLOW),
+        "X: largest float32": "inputs of float32 are computed with in float64",
+        **dict.fromkeys(["y: datetimes", "y: timedeltas"], NOT_NUMBERS),
+        **dict.fromkeys(["y: numbers as str", "y: numbers as bytes"], NOT_NUMBERS),
+        **dict.fromkeys(["y: each its own string", "y: series of dates"], NOT_NUMBERS),
+        **dict.fromkeys(["y: 1e300", "y: 1e160", "y: one of 1e300"], OVERFLOW),
+        "y: wide range": OVERFLOW,
+    },
+    "LogisticRegression": {
+        **dict.fromkeys(["X: csr", "X: csc array", "X: sparse frame"], SPARSE),
+        **dict.fromkeys(["X: 1e300", "X: 1e160", "X: one of 1e300"], OVERFLOW),
+        **dict.fromkeys(["X: wide range", "X: one column of 1e300"], OVERFLOW),
+        "X: largest floats": OVERFLOW,
+        **dict.fromkeys(["w: largest floats", "w: largest and denormal"], OVERFLOW),
+        **dict.fromkeys(["w: negative", "w: one negative"], "weights are >= 0"),
+        "w: one positive": "a zero weight is an absent row: one class is left",
+        "w: tensor": "a tensor stands for its array",
+    },
+}
+
+
+def fits(model, **arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model.fit(**arguments)
+        except ERRORS:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_scikit_learn_refuses_the_same(name):
+    ours, theirs = PAIRS[name]
+    X, y = good_data(is_classifier(theirs))
+    kinds = [("X", X, INPUTS), ("y", y, TARGETS), ("sample_weight", WEIGHT, WEIGHTS)]
+    found = set()
+    for argument, value, table in kinds:
+        for kind in table:
+            both = [
+                fits(model, **{"X": X, "y": y, argument: made(table, kind, value)})
+                for model in (ours(), clone(theirs))
+            ]
+            if both[0] != both[1]:
+                found.add(f"{argument.removeprefix('sample_')[0]}: {kind}")
+    assert found == set(DIFFERENCES[name])
