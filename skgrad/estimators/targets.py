@@ -229,6 +229,11 @@ class GradientClassifierMixin(ClassifierMixin):
                 "sample_weight to fit."
             )
         factors = _class_factors(self.class_weight, rows.y, rows.w)
+        for i in np.flatnonzero(~(np.isfinite(factors) & (factors >= 0)))[:1]:
+            raise ParameterError(
+                "The 'class_weight' parameter must hold finite numbers >= 0. Got "
+                f"{factors[i]:g} for the class {rows.y[i]}."
+            )
         return replace(rows, w=rows.w * factors).present()
 
     def _make_loss(self) -> Loss:

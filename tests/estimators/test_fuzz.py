@@ -99,6 +99,7 @@ ESTIMATORS = {
 ERRORS = (ValueError, TypeError, NotFittedError, AttributeError, OverflowError)
 WARNINGS = (ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning)
 WEIGHT = np.linspace(0.5, 1.5, 12)
+HUGE = ("wide range", "1e100", "1e160", "1e300", "one of 1e300", "largest floats")
 METHODS = (
     *("predict", "predict_proba", "predict_log_proba", "decision_function"),
     *("predict_raw", "score"),
@@ -166,7 +167,8 @@ def outcome(call, **arguments):
     assert {n: v for n, v in after.items() if v != before[n]} == {}
     if error is not None:
         if isinstance(error, OverflowError):
-            assert "/sklearn/" in traceback.extract_tb(error.__traceback__)[-1].filename
+            frames = [f.filename for f in traceback.extract_tb(error.__traceback__)]
+            assert "/sklearn/" in [f for f in frames if "/numpy/" not in f][-1]
         assert len(str(error)) > 10
         assert not re.search("Traceback|internal|assert", str(error)), str(error)
     return result, error
@@ -225,7 +227,11 @@ def check_fit(name, X_kind, y_kind, w_kind, call, history):
         **companions(name, call, y),
     }
     _, error = outcome(getattr(model, call), **arguments)
-    if error is None:
+    if error is None and X_kind in HUGE and not model.standardize:
+        # The last step of a pass may be one too long, and predictions say so then.
+        _, error = outcome(model.predict, X=made(INPUTS, X_kind, X))
+        assert error is None or "cannot predict row" in str(error)
+    elif error is None:
         predictions(model, made(INPUTS, X_kind, X))
     elif history and (call == "partial_fit" or model.warm_start):
         assert_identical(predictions(model, X), before)
@@ -278,10 +284,6 @@ FITS_ONCE_WRONG = [
     ("mlp", "one of 1e300", "as they are", "none given", "fit", False),
     ("linear", "as they are", "as they are", "largest floats", "fit", False),
     ("class-balanced", "as they are", "as they are", "largest floats", "fit", True),
-    ("linear-raw", "as they are", "longdouble beyond float64", "zeros", "fit", False),
-    ("linear", "as they are", "datetimes", "none given", "fit", False),
-    ("linear", "as they are", "numbers as str", "none given", "fit", False),
-    ("mlp", "as they are", "sparse columns", "none given", "fit", False),
     ("linear-bounds", "as they are", "one of 1e300", "none given", "fit", False),
     ("linear-gaussian", "as they are", "1e160", "none given", "fit", False),
     ("mlp-class-split", "denormal float32", "as they are", "none given", "fit", False),
@@ -398,6 +400,16 @@ def test_malformed_prediction(case):
     event(check_prediction(*case))
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["datetimes", "numbers as str", "sparse columns", "longdouble beyond float64"],
+)
+@pytest.mark.parametrize("name", ["linear", "mlp", "module"])
+def test_what_no_regression_takes_for_targets(name, kind):
+    said = check_fit(name, "as they are", kind, "none given", "fit", False)
+    assert said in ("fit: ValueError", "fit: TypeError")
+
+
 @pytest.mark.parametrize("name", ["linear", "mlp", "class"])
 def test_inputs_too_far_away_are_not_predicted(name):
     model = ESTIMATORS[name]()
@@ -416,6 +428,13 @@ def test_class_weights_leave_rows(factor):
         model.fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+def test_a_negative_class_weight_is_not_an_absent_class():
+    X, y = good_data(classifier=True)
+    model = GradientLinearClassifier(class_weight={0: -1.0})
+    with pytest.raises(ValueError, match=r"'class_weight'.*Got -1 for the class 0.0"):
+        model.fit(X, y)
 
 
 @pytest.mark.long
@@ -438,7 +457,10 @@ PAIRS = {
         neural_network.MLPRegressor(hidden_layer_sizes=(3,), **EPOCHS),
     ),
     "LinearRegression": (ESTIMATORS["linear"], LinearRegression()),
-    "LogisticRegression": (ESTIMATORS["class"], LogisticRegression(max_iter=5)),
+    "LogisticRegression": (
+        lambda: GradientLinearClassifier(max_iter=5),
+        LogisticRegression(max_iter=5),
+    ),
 }
 # Where one of the two fits and the other refuses, by input, and why.
 DIFFERENCES = {
