@@ -177,6 +177,10 @@ def foreign_parameter():
     MLPRegressor(solver="sgd")
 
 
+def small_for_a_gpu():
+    mlp(device="cuda").fit(X, Y)
+
+
 def full_batch_stops_early():
     mlp(optimizer="lbfgs", early_stopping=True).fit(X, Y)
 

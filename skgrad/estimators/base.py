@@ -19,7 +19,6 @@ from sklearn.utils.validation import (
 )
 
 from skgrad import nn
-from skgrad.backend import get_backend
 from skgrad.core import no_grad, random_seed
 from skgrad.estimators.doctor import examine
 from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows
@@ -180,7 +179,6 @@ class BaseGradientEstimator(
         hooks: Hooks | None = None,
     ):
         """Fit, or make one pass where there are no hooks."""
-        get_backend(self.device)
         self._check_refit()
         check_validation(*validation)
         proceed = hasattr(self, "module_")

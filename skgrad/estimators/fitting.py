@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skgrad import nn
+from skgrad.estimators.device import check_device
 from skgrad.estimators.hooks import Hooks
 from skgrad.estimators.verbose import reporter
 from skgrad.exceptions import ParameterError
@@ -125,9 +126,18 @@ class Fitting:
             record_gradient=record_gradient,
             **estimator._restrictions(frame, loss, module),
         )
+        rows_per_step = self.batch_size if self.optimizer.stochastic else self.n_rows
+        check_device(estimator.device, rows_per_step, self.objective.mask.size)
         self.range_test: RangeTest | None = None
         self.rate: float | None = None
         self.progress: Progress | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a step of a stochastic optimizer."""
+        size = self.estimator.batch_size
+        most = min(200, self.n_rows) if size == "auto" else size
+        return self.n_rows if most is None else min(int(most), self.n_rows)
 
     @property
     def max_iter(self) -> int:
@@ -217,9 +227,8 @@ class Fitting:
 
     def _settings(self) -> Settings:
         e = self.estimator
-        size = min(200, self.n_rows) if e.batch_size == "auto" else e.batch_size
         settings = Settings(
-            batch_size=self.n_rows if size is None else min(int(size), self.n_rows),
+            batch_size=self.batch_size,
             max_iter=self.max_iter,
             schedule_epochs=self.limits.schedule_epochs,
             tol=self.limits.tol,
