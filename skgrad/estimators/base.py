@@ -146,7 +146,9 @@ class BaseGradientEstimator(
             self._forget()
         validation = (X_val, y_val, sample_weight_val)
         hooks = Hooks(self, X, y, sample_weight)
-        fit, work = self._fit(X, y, sample_weight, validation, groups, hooks)
+        limits = Limits(self.max_iter, self.tol)
+        rows = X, y, sample_weight, groups
+        fit, work = self._fit(rows, limits, validation, hooks)
         hooks.close(work.progress)
         examine(self, fit, work)
         return self
@@ -158,7 +160,8 @@ class BaseGradientEstimator(
                 "partial_fit makes one pass and cannot stop early. Set "
                 "early_stopping=False."
             )
-        fit, _ = self._fit(X, y, sample_weight)
+        limits = Limits(1, self.tol, schedule_epochs=self.max_iter)
+        fit, _ = self._fit((X, y, sample_weight), limits)
         if fit.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt  # the loop around the call is the user's
         _warn_of_recoveries(fit)
@@ -171,19 +174,17 @@ class BaseGradientEstimator(
 
     def _fit(
         self,
-        X,
-        y,
-        sample_weight,
-        validation=(None, None, None),
-        groups=None,
+        data: Any,
+        limits: Limits,
+        validation: Any = (None, None, None),
         hooks: Hooks | None = None,
-    ):
-        """Fit, or make one pass where there are no hooks."""
+    ) -> tuple[Fit, Fitting]:
+        """Fit to (X, y, sample_weight, groups), or go on, up to the limits."""
         self._check_refit()
         check_validation(*validation)
         proceed = hasattr(self, "module_")
         dtype = self._fitted_dtype() if proceed else self._compute_dtype()
-        rows = self._rows(X, y, sample_weight, dtype, reset=not proceed, groups=groups)
+        rows = self._rows(*data, dtype=dtype, reset=not proceed)
         given = self._given_rows(validation, rows)
         loss = self._make_loss()
         structure = self._structure(rows, loss)
@@ -199,16 +200,8 @@ class BaseGradientEstimator(
         for part in (train, held_out):
             if part is not None:
                 self._check_domain(loss, part.y)
-        parts = train, held_out, loss, seed
-        if hooks is None:
-            limits = Limits(1, self.tol, self.max_iter)
-            work = self._work(*parts, limits, proceed)
-            fit = work.run(state)
-        else:
-            limits = Limits(self.max_iter, self.tol)
-            work = self._work(*parts, limits, proceed, hooks.record_gradient)
-            work.check_restoring(hooks)
-            fit = work.run_with(hooks, state, progress)
+        work = self._work(train, held_out, loss, seed, limits, proceed, hooks)
+        fit = work.run(state, progress, hooks)
         final, model = fit, work
         if self.refit and fit.best_epoch and fit.reason is not StopReason.INTERRUPTED:
             final, model = self._refitted(rows, given, fit, work)
@@ -235,12 +228,13 @@ class BaseGradientEstimator(
         seed: int,
         limits: Limits,
         proceed: bool,
-        record_gradient: bool = False,
+        hooks: Hooks | None = None,
     ) -> Fitting:
         """Return what is to be run."""
         rows = self._weighted_by_class(rows)
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, frame, seed, proceed)
+        record_gradient = hooks is not None and hooks.record_gradient
         parts = rows, held_out, frame, module
         return Fitting(self, *parts, loss, seed, limits, record_gradient)
 
@@ -275,7 +269,7 @@ class BaseGradientEstimator(
                     "warm_start=False, or clone the estimator, to start anew."
                 )
 
-    def _rows(self, X, y, sample_weight, dtype, reset: bool, groups=None) -> Rows:
+    def _rows(self, X, y, sample_weight, groups=None, *, dtype, reset) -> Rows:
         """Return the validated rows with a positive weight."""
         X, y = self._check_y(X, y, dtype, reset)
         w = check_sample_weight(
@@ -291,8 +285,9 @@ class BaseGradientEstimator(
         X_val, y_val, sample_weight_val = validation
         if X_val is None:
             return None
-        dtype = rows.X.dtype
-        given = self._rows(X_val, y_val, sample_weight_val, dtype, reset=False)
+        given = self._rows(
+            X_val, y_val, sample_weight_val, dtype=rows.X.dtype, reset=False
+        )
         if given.y.shape[1:] != rows.y.shape[1:]:
             raise ValueError(
                 f"y has shape {rows.y.shape} and y_val {given.y.shape}: they must have "

@@ -160,6 +160,32 @@ class Fitting:
         self,
         state: TrainState | None = None,
         progress: Progress | None = None,
+        hooks: Hooks | None = None,
+    ) -> Fit:
+        """Minimise, and call what is to be called after each epoch."""
+        if hooks is None:
+            return self._minimised(state)
+        self._check_restoring(hooks)
+        e = self.estimator
+        report = reporter(type(e).__name__, e.verbose, self.max_iter)
+        self.progress = progress
+
+        def on_epoch(progress: Progress) -> None:
+            self.progress = progress
+            report(progress)
+            hooks.end(progress, lambda: self.attributes(progress.state))
+
+        hooks.begin()
+        try:
+            watched = bool(e.verbose or hooks.callbacks)
+            return self._minimised(state, progress, on_epoch if watched else None)
+        finally:
+            report.close(self.progress)
+
+    def _minimised(
+        self,
+        state: TrainState | None,
+        progress: Progress | None = None,
         on_epoch: Callable[[Progress], None] | None = None,
     ) -> Fit:
         """Minimise with the optimizer, whichever kind it is."""
@@ -196,27 +222,7 @@ class Fitting:
             on_epoch=on_epoch,
         )
 
-    def run_with(
-        self, hooks: Hooks, state: TrainState | None, progress: Progress | None
-    ) -> Fit:
-        """Run with what is called after each epoch."""
-        e = self.estimator
-        report = reporter(type(e).__name__, e.verbose, self.max_iter)
-
-        def on_epoch(progress: Progress) -> None:
-            self.progress = progress
-            report(progress)
-            hooks.end(progress, lambda: self.attributes(progress.state))
-
-        hooks.begin()
-        try:
-            if e.verbose or hooks.callbacks:
-                return self.run(state, progress, on_epoch)
-            return self.run(state, progress)
-        finally:
-            report.close(self.progress)
-
-    def check_restoring(self, hooks: Hooks) -> None:
+    def _check_restoring(self, hooks: Hooks) -> None:
         """Refuse checkpoints of an optimizer whose state is not known."""
         if hooks.restoring and not self.optimizer.stochastic:
             raise ParameterError(

@@ -80,7 +80,7 @@ class Hooks:
             raise StopIteration
         self.begin()
 
-    def close(self, progress: Progress) -> None:
+    def close(self, progress: Progress | None) -> None:
         """End the fit; an epoch that was begun in vain ends without data."""
         if not self.callbacks:
             return
@@ -92,7 +92,7 @@ class Hooks:
             estimator=self.estimator, **self.data, reconstruction_attributes=fitted
         )
 
-    def _tell(self, context: Any, progress: Progress) -> None:
+    def _tell(self, context: Any, progress: Progress | None) -> None:
         context.progress, context.key, context.seed = progress, self.key, self.seed
 
 

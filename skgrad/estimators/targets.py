@@ -188,8 +188,8 @@ class GradientClassifierMixin(ClassifierMixin):
         check_classification_targets(y)
         return X, check_indicators(type(self).__name__, y) if multilabel else y
 
-    def _rows(self, X, y, sample_weight, dtype, reset, groups=None):
-        rows = super()._rows(X, y, sample_weight, dtype, reset, groups)
+    def _rows(self, *data, dtype, reset):
+        rows = super()._rows(*data, dtype=dtype, reset=reset)
         self._multilabel = rows.y.ndim == 2
         first = not hasattr(self, "classes_")
         if self._multilabel:

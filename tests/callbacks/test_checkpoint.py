@@ -310,3 +310,14 @@ def test_the_number_of_a_write_is_the_epoch_it_goes_on_from(tmp_path):
         model.fit(X, y)
     model.fit(X, y)
     assert numbers == [1, 2, 3, 4, 5, 5, 6]
+
+
+def test_a_fit_that_was_killed_after_its_last_epoch_ends_and_removes_its_file(tmp_path):
+    X, y = make_data()
+    whole = regressor("mlp").fit(X, y)
+    model = regressor("mlp").set_callbacks(Checkpoint(tmp_path), Killer(5))
+    with pytest.raises(KilledError):
+        model.fit(X, y)
+    np.testing.assert_array_equal(theta(model.fit(X, y)), theta(whole))
+    assert model.loss_curve_ == whole.loss_curve_
+    assert files(tmp_path) == []
