@@ -282,7 +282,13 @@ class Fitting:
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
             # Scorers need not know weights unless there are some.
             weights = {} if rows.w.min() == rows.w.max() else {"sample_weight": rows.w}
-            return float(scorer(probe, rows.X, rows.y, **weights))
+            score = float(scorer(probe, rows.X, rows.y, **weights))
+        if np.isnan(score):
+            raise ValueError(
+                f"scoring={self.estimator.scoring!r} gives nan on the {len(rows.X)} "
+                "validation rows. Hold out more of them, or choose scoring='loss'."
+            )
+        return score
 
     # --- the model ----------------------------------------------------------------
 

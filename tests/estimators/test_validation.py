@@ -110,6 +110,15 @@ def test_what_does_not_fit_together_is_said(params, fit_params, match):
     assert not hasattr(model, "module_")
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_score_that_is_no_number_is_refused():
+    X, y = make_data(N)
+    model = regressor("mlp", **EARLY, scoring="r2")
+    with pytest.raises(ValueError, match=r"'r2' gives nan on the 1 validation rows"):
+        model.fit(X, y, X_val=X[:1], y_val=y[:1])
+    assert not hasattr(model, "module_")
+
+
 # ------------------------------------------------------------------------- refitting
 
 
