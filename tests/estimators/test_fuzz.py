@@ -451,6 +451,8 @@ CONVERTED = "dtype=float64 converts strings, as in scikit-learn's own classifier
 NOT_NUMBERS = "targets of a regression that are no numbers are not converted"
 SPARSE = "sparse inputs are not supported, and the tags say so"
 
+LABELS = "columns of 0 and 1 are labels, as for scikit-learn's MLPClassifier"
+
 PAIRS = {
     "MLPRegressor": (
         ESTIMATORS["mlp"],
@@ -490,6 +492,7 @@ DIFFERENCES = {
         "X: largest floats": OVERFLOW,
         **dict.fromkeys(["w: largest floats", "w: largest and denormal"], OVERFLOW),
         **dict.fromkeys(["w: negative", "w: one negative"], "weights are >= 0"),
+        **dict.fromkeys(["y: indicator", "y: two columns", "y: frame of two"], LABELS),
         "w: one positive": "a zero weight is an absent row: one class is left",
         "w: tensor": "a tensor stands for its array",
     },
