@@ -211,13 +211,13 @@ class GradientClassifierMixin(ClassifierMixin):
         return rows
 
     def _check_labels(self, n_labels: int, first: bool) -> None:
-        if first:
-            self.classes_ = np.arange(n_labels)
-        elif not np.array_equal(self.classes_, np.arange(n_labels)):
+        labels = np.arange(n_labels)
+        if not first and not np.array_equal(self.classes_, labels):
             raise ValueError(
                 f"y has a column for each of {n_labels} labels, but the classes are "
                 f"{self.classes_.tolist()}."
             )
+        self.classes_ = labels
 
     def _weighted_by_class(self, rows: Rows) -> Rows:
         if self.class_weight is None:

@@ -13,7 +13,7 @@ import scipy.sparse
 from estimators.battery import make_data
 from estimators.malformed import INPUTS, TARGETS, WEIGHTS
 from estimators.models import Residual
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from sklearn import neural_network
 from sklearn.base import clone, is_classifier
@@ -194,8 +194,11 @@ def predictions(model, X):
             assert values.dtype in (np.float32, np.float64)
             assert np.isfinite(values).all(), (method, values)
     if "predict_proba" in found:
-        np.testing.assert_allclose(found["predict_proba"].sum(axis=1), 1, rtol=1e-5)
-        assert found["predict_proba"].shape == (len(X), len(model.classes_))
+        probabilities = found["predict_proba"]
+        assert probabilities.shape == (len(X), len(model.classes_))
+        if found["predict"].ndim == 1:  # classes exclude each other, labels do not
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
     return found
 
 
@@ -310,6 +313,10 @@ VALIDATIONS = st.tuples(
 
 
 @given(FITS)
+@example(("class-sgd-warm", "as they are", "indicator", "none given", "fit", False))
+@example(
+    ("class-sgd-warm", "as they are", "indicator", "none given", "partial_fit", False)
+)
 @settings(max_examples=220)
 def test_malformed_fit(case):
     event(check_fit(*case))
