@@ -166,17 +166,21 @@ class LinearRegression(Linear):
     __init__ = init_like(sklearn.linear_model.LinearRegression)
 
     def parameters(self, w, y):
-        needs(not self.positive, "positive coefficients")
-        return {}
+        # Bounds make the solution iterative: as exact as theirs.
+        return {"positive": self.positive, "tol": 1e-12}
 
 
 class ElasticNet(Linear):
     __init__ = init_like(sklearn.linear_model.ElasticNet)
 
     def parameters(self, w, y):
-        needs(not self.positive, "positive coefficients")
         needs(self.precompute is False, "a Gram matrix of the user")
-        return {"alpha": self.alpha, "l1_ratio": self.l1_ratio, "tol": 1e-10}
+        return {
+            "alpha": self.alpha,
+            "l1_ratio": self.l1_ratio,
+            "positive": self.positive,
+            "tol": 1e-10,
+        }
 
 
 class Lasso(ElasticNet):
