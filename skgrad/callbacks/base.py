@@ -83,9 +83,17 @@ class Callback:
         if progress is None:  # an epoch that was not run, or another's task
             return False
         if progress.reason is not None:
-            self.on_end(estimator, progress)
+            self._on_end(estimator, context)
             return False
-        return bool(self.on_epoch(estimator, progress))
+        return bool(self._on_epoch(estimator, context))
+
+    # What needs more of the context than the progress overrides these two.
+
+    def _on_epoch(self, estimator: Any, context: Any) -> bool | None:
+        return self.on_epoch(estimator, context.progress)
+
+    def _on_end(self, estimator: Any, context: Any) -> None:
+        self.on_end(estimator, context.progress)
 
     def on_epoch(self, estimator: Any, progress: Progress) -> bool | None:
         """Do what is to be done after each epoch or iteration.

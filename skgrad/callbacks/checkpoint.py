@@ -108,38 +108,22 @@ class Checkpoint(Callback):
                 f"The checkpoint {path} cannot be read ({type(error).__name__}: "
                 f"{error}); the fit begins anew.",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=6,  # who called fit
             )
             return None
         progress.reason = None
         return progress, seed
 
-    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
-        """Write the file after an epoch, remove it after the fit.
+    def _on_epoch(self, estimator: Any, context: Any) -> None:
+        if context.progress.epoch.number % self.every == 0:
+            data = pickle.dumps((context.progress, context.seed))
+            _write(self.path(context.key), data)
 
-        Parameters
-        ----------
-        estimator : estimator
-            The one that is fitted.
-        context : sklearn.callback.CallbackContext
-            Of the fit or the epoch.
-
-        Returns
-        -------
-        bool
-            False.
-        """
-        progress = getattr(context, "progress", None)
-        if progress is None:
-            return False
-        path = self.path(context.key)
-        if progress.reason is None:
-            if progress.epoch.number % self.every == 0:
-                _write(path, pickle.dumps((progress, context.seed)))
-        elif progress.reason is not StopReason.INTERRUPTED:
+    def _on_end(self, estimator: Any, context: Any) -> None:
+        if context.progress.reason is not StopReason.INTERRUPTED:
+            path = self.path(context.key)
             path.unlink(missing_ok=True)
             path.with_suffix(".part").unlink(missing_ok=True)
-        return False
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from skgrad.callbacks.base import Callback
-from skgrad.train import Progress
 
 __all__ = ["Recorder"]
 
@@ -56,36 +55,19 @@ class Recorder(Callback):
         """Whether the steps of a fit must give the norm of their gradient."""
         return self.gradient_norm
 
-    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
-        """Record an epoch.
-
-        Parameters
-        ----------
-        estimator : estimator
-            The one that is fitted.
-        context : sklearn.callback.CallbackContext
-            Of the fit or the epoch.
-
-        Returns
-        -------
-        bool
-            False.
-        """
-        progress: Progress | None = getattr(context, "progress", None)
-        if progress is not None and progress.reason is None:
-            fit = context.parent
-            if not hasattr(fit, "skgrad_run"):
-                fit.skgrad_run = self._n_runs
-                self._n_runs += 1
-            self.history.append(
-                {
-                    "run": fit.skgrad_run,
-                    "epoch": progress.epoch.number,
-                    "objective": progress.epoch.objective,
-                    "score": progress.epoch.score,
-                    "learning_rate": progress.epoch.learning_rate,
-                    "gradient_norm": progress.epoch.gradient_norm,
-                    "seconds": progress.seconds,
-                }
-            )
-        return False
+    def _on_epoch(self, estimator: Any, context: Any) -> None:
+        fit, progress = context.parent, context.progress
+        if not hasattr(fit, "skgrad_run"):
+            fit.skgrad_run = self._n_runs
+            self._n_runs += 1
+        self.history.append(
+            {
+                "run": fit.skgrad_run,
+                "epoch": progress.epoch.number,
+                "objective": progress.epoch.objective,
+                "score": progress.epoch.score,
+                "learning_rate": progress.epoch.learning_rate,
+                "gradient_norm": progress.epoch.gradient_norm,
+                "seconds": progress.seconds,
+            }
+        )

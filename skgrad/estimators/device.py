@@ -12,7 +12,8 @@ OPERATIONS = 6
 # Operations per second of one core in small products; a step of (64,) x 32 rows takes
 # 3.9 µs (benchmarks/results/bench_fit.md).
 CPU_RATE = 5e10
-# One launch of the smallest work on a GPU, a captured graph, takes about as long.
+# The order of magnitude of one launch on a GPU, the least a step takes there. A bound
+# by which to speak, not a measurement: the crossover lies above it.
 LAUNCH_SECONDS = 1e-5
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import skgrad
 from skgrad.train import Progress, TrainState
 
 __all__ = ["Hooks", "fit_key"]
@@ -114,7 +115,8 @@ def fit_key(estimator: Any, arrays: Iterable[Any], state: TrainState | None) -> 
         32 hexadecimal digits.
     """
     params = sorted(estimator.get_params(deep=True).items())
-    words = [type(estimator).__qualname__, *(f"{k}={_word(v)}" for k, v in params)]
+    words = [skgrad.__version__, type(estimator).__qualname__]
+    words += [f"{k}={_word(v)}" for k, v in params]
     digest = hashlib.blake2b("\n".join(words).encode(), digest_size=16)
     start = () if state is None else (state.params, np.int64(state.step))
     for array in (*arrays, *start):

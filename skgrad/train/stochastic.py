@@ -353,9 +353,7 @@ class _Run:
         """Note an epoch: its score, and whether it is the best so far."""
         p, early_stopping = self.progress, self.settings.early_stopping
         value = None if self.score is None else self._scored(state)
-        watched = sums.objective
-        if early_stopping and value is not None:
-            watched = -value
+        watched = self.watched(sums.objective, value)
         schedule = self.schedule.advance(state.schedule, watched)
         p.state = replace(state, schedule=schedule)
         if p.patience.update(watched):
@@ -397,9 +395,14 @@ class _Run:
         p.best = p.good if p.epochs else None
         p.patience = Patience(s.tol, s.n_iter_no_change)
         for epoch in p.epochs:
-            early = s.early_stopping and epoch.score is not None
-            p.patience.update(-(epoch.score or 0.0) if early else epoch.objective)
+            p.patience.update(self.watched(epoch.objective, epoch.score))
         return False
+
+    def watched(self, objective: float, score: float | None) -> float:
+        """Return what should fall: the objective, or minus the score to stop early."""
+        if score is None or not self.settings.early_stopping:
+            return objective
+        return -score
 
     def _scored(self, state: TrainState) -> float:
         """Return the score of the model that is fitted so far."""

@@ -181,8 +181,9 @@ def test_a_file_that_cannot_be_read_costs_a_warning(tmp_path):
     (name,) = files(tmp_path)
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) // 2])
-    with pytest.warns(RuntimeWarning, match=r"cannot be read.*begins anew"):
+    with pytest.warns(RuntimeWarning, match=r"cannot be read.*begins anew") as caught:
         model.fit(X, y)
+    assert caught[0].filename == __file__
     np.testing.assert_array_equal(theta(model), theta(regressor("mlp").fit(X, y)))
 
 
