@@ -31,6 +31,7 @@ __all__ = [
     "ParameterError",
     "ShapeError",
     "SkgradError",
+    "SolverError",
     "TraceError",
 ]
 
@@ -150,6 +151,17 @@ class ParameterError(SkgradError, ValueError):
     --------
     >>> from skgrad.exceptions import ParameterError
     >>> issubclass(ParameterError, ValueError)
+    True
+    """
+
+
+class SolverError(SkgradError, RuntimeError):
+    """An exact solver that found no certified solution.
+
+    Examples
+    --------
+    >>> from skgrad.exceptions import SolverError
+    >>> issubclass(SolverError, RuntimeError)
     True
     """
 

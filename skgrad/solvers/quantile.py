@@ -1,0 +1,514 @@
+"""Quantile regression, exactly: locate, fix signs, finish at a vertex, certify."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgrad.exceptions import SolverError
+from skgrad.solvers.highs import minimize_highs
+from skgrad.solvers.problem import QuantileProblem
+from skgrad.solvers.smoothing import Coordinates, locate
+from skgrad.solvers.tilted import TiltedRows
+from skgrad.solvers.vertex import (
+    Vertex,
+    VertexStatus,
+    minimize_vertex,
+    starting_basis,
+)
+from skgrad.typing import Array
+
+__all__ = ["QuantileSolution", "solve_quantiles"]
+
+# The programme has this many rows per coefficient and per root of the number of rows.
+ROWS_PER_COLUMN, ROWS_PER_ROOT = 6, 2
+# Problems up to so many times the programme are one.
+DIRECT = 3
+# Rows nearest to zero that the programme may begin with, where many are tied.
+MOST = 4
+# The part of the rows that is located first: this many times the root of n q.
+PART, FEWEST = 4.0, 40
+MAX_ROUNDS = 60
+# A gap above this, relative to the objective, is not accepted.
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class QuantileSolution:
+    """The minimum at one quantile, with its certificate.
+
+    Parameters
+    ----------
+    quantile : float
+        The level.
+    coef : array of shape (p,)
+        Coefficients.
+    intercept : float
+        Intercept, 0 without one.
+    objective : float
+        The minimum: the weighted sum of the losses and the penalty.
+    duality_gap : float
+        How much `objective` may exceed the minimum at most, relative to it (or, where
+        that is larger, to 1e-6 of what the targets themselves would cost): the value of
+        the dual variables is a lower bound.
+    above : array of bool of shape (n,)
+        Whether each row lies above the fit.
+    free_rows, free_dual : array of shape (m,)
+        The rows whose dual variable is none of its two limits, or was not known to be,
+        and these variables, per weight.
+    n_pivots, n_passes : int
+        Pivots of the vertex method, and how often all rows were read.
+    solver : {"vertex", "highs"}
+        What solved the last programme.
+    """
+
+    quantile: float
+    coef: Array
+    intercept: float
+    objective: float
+    duality_gap: float
+    above: Array
+    free_rows: Array
+    free_dual: Array
+    n_pivots: int
+    n_passes: int
+    solver: str
+
+    @property
+    def dual(self) -> Array:
+        """The dual variables of the rows per weight, (n,), in [q - 1, q]."""
+        dual = np.where(self.above, self.quantile, self.quantile - 1.0)
+        dual[self.free_rows] = self.free_dual
+        return dual
+
+
+def solve_quantiles(
+    problem: QuantileProblem, quantiles: Array, *, seed: int = 0
+) -> list[QuantileSolution]:
+    r"""Return the exact quantile regressions at some levels.
+
+    Newton steps on smoothed losses, first on a random part of the rows, come near the
+    solutions, all levels in one reading of the rows. The residuals that are far from
+    zero there keep their signs, so that their losses are linear and add up to one
+    vector; the rows near zero are a small linear programme, which is solved by
+    :func:`minimize_vertex`. All signs are then checked, and rows whose sign was wrong
+    join the programme until there are none.
+
+    Parameters
+    ----------
+    problem : QuantileProblem
+        What to minimise.
+    quantiles : array of shape (k,)
+        The levels, in (0, 1).
+    seed : int, default=0
+        Chooses the rows that are located first; it moves the time, not the minimum.
+
+    Returns
+    -------
+    list of QuantileSolution
+        One for each level, in their order. Where the minimum is attained by more than
+        one solution it is a vertex of them.
+
+    Raises
+    ------
+    SolverError
+        If neither the vertex method nor HiGHS ends with a duality gap of 1e-9.
+
+    References
+    ----------
+    S. Portnoy and R. Koenker, The Gaussian hare and the Laplacian tortoise, Statistical
+    Science 12 (1997) 279-300, section 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.solvers import QuantileProblem, solve_quantiles
+    >>> X = np.arange(5.0)[:, None]
+    >>> y = np.array([0.0, 1.0, 2.0, 3.0, 40.0])
+    >>> (median,) = solve_quantiles(QuantileProblem(X, y, np.ones(5)), np.array([0.5]))
+    >>> median.coef, median.duality_gap < 1e-12
+    (array([1.]), True)
+    """
+    return _Fit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
+
+
+class _Programme:
+    """What is left of the problem of one level: the rows near zero, and a constant."""
+
+    def __init__(
+        self, quantile: float, rows: TiltedRows, index: Array, above: Array
+    ) -> None:
+        self.quantile = quantile
+        self.rows = rows
+        self.index = index  # number of each row's row in the problem, -1 for unit rows
+        self.above = above
+        self.constant = 0.0  # of the rows that are fixed, at the coefficients `anchor`
+        self.anchor = np.zeros(rows.n_columns)
+        self.basis: Array | None = None
+        self.n_pivots = 0
+        self.n_passes = 0
+        self.solver = "vertex"
+        self.vertex: Vertex | None = None
+
+    @property
+    def is_row(self) -> Array:
+        """Which rows of the programme are rows of the problem."""
+        return self.index >= 0
+
+    def slope(self, at: Array, w: Array) -> Array:
+        """Return the slopes of rows that are fixed."""
+        return w * np.where(self.above[at], self.quantile, self.quantile - 1.0)
+
+    def add(self, at: Array, Z: Array, y: Array, w: Array, fixed: bool) -> None:
+        """Let rows of the problem join."""
+        q = self.quantile
+        linear = self.rows.linear
+        if fixed:
+            slope = self.slope(at, w)
+            linear = linear - slope @ Z
+            self.constant -= float(slope @ (y - Z @ self.anchor))
+        new = TiltedRows(Z, y, w * q, w * (1.0 - q), linear)
+        self.rows = self.rows.joined(new).with_linear(linear)
+        self.index = np.concatenate([self.index, at])
+
+    def minimize(self, start: Array) -> Vertex:
+        """Minimise, from the last basis or rows near zero at `start`."""
+        if self.basis is None:
+            self._make_basis(start)
+        assert self.basis is not None
+        vertex = minimize_vertex(self.rows, self.basis)
+        self.n_pivots += vertex.n_pivots
+        self.basis = vertex.basis
+        if vertex.status is VertexStatus.FAILED:
+            vertex = self.minimize_otherwise()
+        self.vertex = vertex
+        return vertex
+
+    def minimize_otherwise(self) -> Vertex:
+        """Minimise by HiGHS."""
+        self.basis, self.solver = None, "highs"
+        return minimize_highs(self.rows)
+
+    def _make_basis(self, start: Array) -> None:
+        distance = np.abs(self.rows.y - self.rows.A @ start)
+        basis, missing = starting_basis(self.rows.A, distance)
+        if len(missing):
+            # Rows without a slope: they complete the basis, and change nothing.
+            q, m = self.rows.n_columns, len(missing)
+            none = np.zeros(m)
+            units = TiltedRows(np.eye(q)[missing], start[missing], none, none, none)
+            basis = np.append(basis, len(self.rows) + np.arange(m))
+            self.rows = self.rows.joined(units)
+            self.index = np.append(self.index, np.full(m, -1))
+        self.basis = basis
+
+    def lower_bound(self) -> float:
+        """Return the value of the dual variables, a lower bound of the objective."""
+        assert self.vertex is not None
+        rows, dual = self.rows, self.vertex.dual
+        residual = rows.y - rows.A @ self.anchor
+        unbalanced = np.abs(rows.linear + dual @ rows.A)
+        scale = np.abs(rows.linear) + np.abs(dual) @ np.abs(rows.A)
+        if (unbalanced > TOLERANCE * scale + 1e-300).any():
+            return -np.inf
+        return float(self.constant + dual @ residual)
+
+
+class _Fit:
+    """One fit of all levels."""
+
+    def __init__(self, problem: QuantileProblem, quantiles: Array, seed: int) -> None:
+        self.problem = problem
+        self.quantiles = quantiles
+        n, q = problem.n_rows, problem.n_columns
+        self.n_near = int(ROWS_PER_COLUMN * q + ROWS_PER_ROOT * np.sqrt(n))
+        n_part = int(max(PART * np.sqrt(n * q), FEWEST * q, 2000))
+        self.part = problem
+        self.direct = n <= DIRECT * self.n_near
+        if not self.direct and n_part < n:
+            chosen = np.random.default_rng(seed).choice(n, n_part, replace=False)
+            self.part = problem.rows(np.sort(chosen))
+        self.coordinates = Coordinates.of(self.part)
+        self.n_passes = 0
+
+    def run(self) -> list[QuantileSolution]:
+        """Solve."""
+        theta = self._start()
+        if self.direct:
+            programmes = self._whole(theta)
+        else:
+            programmes = self._near(theta)
+        return self._finished(programmes)
+
+    # --- where to begin -----------------------------------------------------------
+
+    def _start(self) -> Array:
+        """Return least squares, or nothing if coefficients are penalised or bound."""
+        part, k = self.part, len(self.quantiles)
+        theta = np.zeros((k, part.n_columns))
+        Z = self.coordinates.rows(part.X)
+        restricted = (part.penalty, part.low, part.high)
+        plain = all(x is None for x in restricted) and len(Z) >= 2 * Z.shape[1]
+        if plain:
+            H = Z.T @ Z
+            H[np.diag_indices_from(H)] += 1e-10 * np.trace(H) / len(H)
+            theta += np.linalg.solve(H, Z.T @ part.y)
+        elif part.low is not None or part.high is not None:
+            low, high = self._bounds()
+            theta[:] = np.clip(theta, low, high)
+        self.residual = part.y - Z @ theta[0]
+        if self.problem.fit_intercept:
+            theta[:, -1] += np.quantile(self.residual, self.quantiles)
+        return theta
+
+    def _bounds(self) -> tuple[Array, Array]:
+        p, scale = self.problem, self.coordinates.scale
+        low = np.full(len(scale), -np.inf) if p.low is None else p.low
+        high = np.full(len(scale), np.inf) if p.high is None else p.high
+        scaled = self.coordinates.scaled
+        return scaled(low * scale, -np.inf), scaled(high * scale, np.inf)
+
+    def _units(self, quantile: float, sums: Array) -> tuple[TiltedRows, Array]:
+        """Return the penalty and the bounds as rows.
+
+        The multiplier of a bound is at most the sum of the slopes of all other rows: a
+        slope beyond that is as good as an infinite one.
+        """
+        problem, q = self.problem, self.problem.n_columns
+        unit, none = np.eye(q), np.zeros(q)
+        rate = none
+        if problem.penalty is not None:
+            rate = self.coordinates.scaled(problem.penalty / self.coordinates.scale)
+        beyond = 2.0 * (sums * max(quantile, 1.0 - quantile) + rate)
+        low, high = self._bounds()
+        parts = [
+            (rate > 0, none, rate, rate),
+            (np.isfinite(low), low, beyond, none),
+            (np.isfinite(high), high, none, beyond),
+        ]
+        rows = [
+            TiltedRows(unit[on], y[on], up[on], down[on], none)
+            for on, y, up, down in parts
+        ]
+        return rows[0].joined(rows[1]).joined(rows[2]), rate
+
+    # --- programmes ---------------------------------------------------------------
+
+    def _whole(self, theta: Array) -> list[_Programme]:
+        """Return programmes of all rows."""
+        problem = self.problem
+        Z = self.coordinates.rows(problem.X)
+        sums = problem.w @ np.abs(Z)
+        programmes = []
+        every = np.arange(problem.n_rows)
+        nothing = np.zeros(problem.n_rows, dtype=bool)
+        self.rates = np.zeros(problem.n_columns)
+        for level, start in zip(self.quantiles, theta, strict=True):
+            units, self.rates = self._units(level, sums)
+            outside = np.full(len(units), -1)
+            programme = _Programme(level, units, outside, nothing.copy())
+            programme.add(every, Z, problem.y, problem.w, fixed=False)
+            programme.anchor = start
+            if programmes and programmes[-1].basis is not None:
+                before = programmes[-1]
+                if len(before.rows) == len(programme.rows):
+                    programme.basis = before.basis
+            self._solve(programme)
+            programmes.append(programme)
+        return programmes
+
+    def _near(self, theta: Array) -> list[_Programme]:
+        """Return programmes of the rows near zero, the others fixed to their signs."""
+        problem, coordinates = self.problem, self.coordinates
+        q = problem.n_columns
+        width = np.full(len(theta), np.quantile(np.abs(self.residual), 0.5))
+        enough = max(8 * q, (self.n_near // 6) ** 2 // q)
+        if self.part is not problem:
+            few = 8 * q
+            found = locate(self.part, coordinates, self.quantiles, theta, width, few)
+            # The error left is that of a random part of the rows, by the density of
+            # the residuals at zero.
+            spread = np.sqrt(
+                q * len(self.part.y) * self.quantiles * (1 - self.quantiles)
+            )
+            theta, width = found.theta, 2 * found.width * spread / found.count
+        found = locate(problem, coordinates, self.quantiles, theta, width, enough)
+        self.n_passes += found.n_passes
+        cut = found.width * (self.n_near / np.maximum(found.count, 1))
+        programmes = self._surveyed(found.theta, cut)
+        for programme in programmes:
+            self._solve(programme)
+        return programmes
+
+    def _surveyed(self, theta: Array, cut: Array) -> list[_Programme]:
+        """Fix the signs of the rows beyond `cut`; the others make programmes."""
+        problem, coordinates = self.problem, self.coordinates
+        K, n = len(theta), problem.n_rows
+        coef, intercept = coordinates.coefficients(theta)
+        above = np.empty((K, n), dtype=bool)
+        weighted, total = np.zeros((K, coef.shape[1])), np.zeros(K)
+        value, sums = np.zeros(K), np.zeros(problem.n_columns)
+        near: list[list[tuple[Array, Array]]] = [[] for _ in range(K)]
+        bounded = problem.low is not None or problem.high is not None
+        levels = self.quantiles[:, None]
+        for at, X, y, w in problem.blocks():
+            R = coef @ X.T
+            np.subtract(y - intercept[:, None], R, out=R)
+            above[:, at] = R > 0
+            slopes = np.where(R > 0, levels, levels - 1.0)
+            slopes *= w
+            weighted += slopes @ X
+            total += slopes.sum(axis=1)
+            value += np.einsum("ki,ki->k", slopes, R)
+            np.abs(R, out=R)
+            for k in range(K):
+                inside = np.flatnonzero(R[k] <= cut[k])
+                near[k].append((inside + at.start, R[k, inside]))
+            if bounded:
+                sums += w @ np.abs(coordinates.rows(X))
+        self.n_passes += 1
+        linear = coordinates.pulled(weighted, total)
+        programmes = []
+        for k, level in enumerate(self.quantiles):
+            units, self.rates = self._units(level, sums)
+            outside = np.full(len(units), -1)
+            programme = _Programme(
+                level, units.with_linear(linear[k]), outside, above[k]
+            )
+            programme.anchor, programme.constant = theta[k], float(value[k])
+            index = np.concatenate([i for i, _ in near[k]])
+            distance = np.concatenate([r for _, r in near[k]])
+            most = MOST * self.n_near
+            if len(index) > most:
+                index = np.sort(index[np.argpartition(distance, most)[:most]])
+            self._join(programme, index)
+            programmes.append(programme)
+        return programmes
+
+    def _join(self, programme: _Programme, at: Array) -> None:
+        """Let rows that are fixed join a programme."""
+        problem = self.problem
+        Z = self.coordinates.rows(problem.X[at].astype(np.float64, copy=False))
+        programme.add(at, Z, problem.y[at], problem.w[at], fixed=True)
+
+    def _solve(self, programme: _Programme) -> None:
+        """Minimise a programme; one without a minimum has too few rows."""
+        start = programme.anchor
+        while programme.minimize(start).status is VertexStatus.UNBOUNDED:
+            held = np.zeros(self.problem.n_rows, dtype=bool)
+            held[programme.index[programme.is_row]] = True
+            outside = np.flatnonzero(~held)
+            if not len(outside):
+                raise SolverError(
+                    "The quantile regression has no minimum: the objective falls "
+                    "without end. This is a matter of rounding; check the inputs for "
+                    f"values of very different sizes (the largest is "
+                    f"{np.abs(self.problem.X).max():.3g})."
+                )
+            distance = np.abs(self._residuals(programme.anchor))[outside]
+            m = min(len(outside), int(held.sum()) + 1)
+            nearest = np.argpartition(distance, m - 1)[:m]
+            self._join(programme, np.sort(outside[nearest]))
+
+    def _residuals(self, theta: Array) -> Array:
+        coef, intercept = self.coordinates.coefficients(theta)
+        parts = [y - intercept - X @ coef for _, X, y, _ in self.problem.blocks()]
+        return np.concatenate(parts)
+
+    # --- the end ------------------------------------------------------------------
+
+    def _finished(self, programmes: list[_Programme]) -> list[QuantileSolution]:
+        """Check the signs that were fixed, and solve again, until all are right."""
+        solutions: list[QuantileSolution | None] = [None] * len(programmes)
+        left = list(range(len(programmes)))
+        low, high = self._bounds()
+        for _ in range(MAX_ROUNDS):
+            theta = np.array([programmes[k].vertex.coef for k in left])
+            np.clip(theta, low, high, out=theta)
+            values, wrong = self._checked([programmes[k] for k in left], theta)
+            again = []
+            for k, t, value, rows in zip(left, theta, values, wrong, strict=True):
+                if len(rows):
+                    self._join(programmes[k], rows)
+                    self._solve(programmes[k])
+                    again.append(k)
+                    continue
+                solution = self._solution(programmes[k], t, value)
+                if solution.duality_gap > TOLERANCE:
+                    if programmes[k].solver == "highs":
+                        raise self._not_certified(solution)
+                    programmes[k].vertex = programmes[k].minimize_otherwise()
+                    again.append(k)
+                solutions[k] = solution
+            left = again
+            if not left:
+                return [s for s in solutions if s is not None]
+        raise SolverError(
+            f"The signs of the residuals still change after {MAX_ROUNDS} programmes. "
+            "Use optimizer='smooth'."
+        )
+
+    def _checked(
+        self, programmes: list[_Programme], theta: Array
+    ) -> tuple[Array, list[Array]]:
+        """Return objectives, and the fixed rows whose sign is wrong."""
+        problem = self.problem
+        coef, intercept = self.coordinates.coefficients(theta)
+        values = np.abs(theta) @ self.rates
+        wrong: list[list[Array]] = [[] for _ in programmes]
+        for at, X, y, w in problem.blocks():
+            R = coef @ X.T
+            np.subtract(y - intercept[:, None], R, out=R)
+            for k, programme in enumerate(programmes):
+                r, q = R[k], programme.quantile
+                above = r > 0
+                values[k] += w @ np.where(above, q * r, (q - 1.0) * r)
+                other = np.flatnonzero(above != programme.above[at])
+                noise = np.abs(y[other]) + np.abs(X[other]) @ np.abs(coef[k])
+                noise += np.abs(intercept[k])
+                apart = np.abs(r[other]) > 1e-13 * noise
+                wrong[k].append(other[apart] + at.start)
+        for programme in programmes:
+            programme.n_passes += 1
+        rows = []
+        for programme, parts in zip(programmes, wrong, strict=True):
+            index = np.concatenate(parts)
+            rows.append(np.setdiff1d(index, programme.index, assume_unique=False))
+        return values, rows
+
+    def _solution(
+        self, programme: _Programme, theta: Array, value: float
+    ) -> QuantileSolution:
+        problem, vertex = self.problem, programme.vertex
+        coef, intercept = self.coordinates.coefficients(theta)
+        # The way back from standardised inputs may round across a bound.
+        coef = np.clip(coef, problem.low, problem.high)
+        assert vertex is not None
+        cost = float(problem.w @ np.abs(problem.y))
+        gap = abs(value - programme.lower_bound())  # below only by rounding
+        gap /= max(value, 1e-6 * cost, 1e-300)
+        at = programme.index[programme.is_row]
+        return QuantileSolution(
+            quantile=programme.quantile,
+            coef=coef,
+            intercept=float(intercept),
+            objective=float(value),
+            duality_gap=float(gap),
+            above=programme.above,
+            free_rows=at,
+            free_dual=vertex.dual[programme.is_row] / problem.w[at],
+            n_pivots=programme.n_pivots,
+            n_passes=self.n_passes + programme.n_passes,
+            solver=programme.solver,
+        )
+
+    def _not_certified(self, solution: QuantileSolution) -> SolverError:
+        X, y = self.problem.X, self.problem.y
+        return SolverError(
+            f"The quantile regression at {solution.quantile:g} could not be certified: "
+            f"its duality gap is {solution.duality_gap:.2g} where {TOLERANCE:g} is "
+            f"asked. The largest input is {np.abs(X).max():.3g}, the largest target "
+            f"{np.abs(y).max():.3g}: bring columns of very different sizes to one, or "
+            "use optimizer='smooth'."
+        )
