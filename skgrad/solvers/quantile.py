@@ -30,8 +30,9 @@ MOST = 4
 # The part of the rows that is located first: this many times the root of n q.
 PART, FEWEST = 4.0, 40
 MAX_ROUNDS = 60
-# A gap above this, relative to the objective, is not accepted.
-TOLERANCE = 1e-9
+# A gap above this, relative to the objective, is not accepted. An objective below this
+# part of the numbers it is the difference of is one of rounding.
+TOLERANCE, ROUNDING = 1e-9, 1e-5
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class QuantileSolution:
     objective : float
         The minimum: the weighted sum of the losses and the penalty.
     duality_gap : float
-        How much `objective` may exceed the minimum at most, relative to it (or, where
-        that is larger, to 1e-6 of what the targets themselves would cost): the value of
-        the dual variables is a lower bound.
+        How much `objective` may exceed the minimum at most, relative to it, as the
+        value of the dual variables is a lower bound. Where the objective is below 1e-5
+        of the sum of all its terms, so that rounding shows, relative to that.
     above : array of bool of shape (n,)
         Whether each row lies above the fit.
     free_rows, free_dual : array of shape (m,)
@@ -229,16 +230,13 @@ class _Fit:
         if not self.direct and n_part < n:
             chosen = np.random.default_rng(seed).choice(n, n_part, replace=False)
             self.part = problem.rows(np.sort(chosen))
-        self.coordinates = Coordinates.of(self.part)
+        self.coordinates = Coordinates.of(problem, self.part.X)
         self.n_passes = 0
 
     def run(self) -> list[QuantileSolution]:
         """Solve."""
         theta = self._start()
-        if self.direct:
-            programmes = self._whole(theta)
-        else:
-            programmes = self._near(theta)
+        programmes = self._whole(theta) if self.direct else self._near(theta)
         return self._finished(programmes)
 
     # --- where to begin -----------------------------------------------------------
@@ -255,19 +253,12 @@ class _Fit:
             H[np.diag_indices_from(H)] += 1e-10 * np.trace(H) / len(H)
             theta += np.linalg.solve(H, Z.T @ part.y)
         elif part.low is not None or part.high is not None:
-            low, high = self._bounds()
+            low, high = self.coordinates.bounds(self.problem)
             theta[:] = np.clip(theta, low, high)
         self.residual = part.y - Z @ theta[0]
         if self.problem.fit_intercept:
             theta[:, -1] += np.quantile(self.residual, self.quantiles)
         return theta
-
-    def _bounds(self) -> tuple[Array, Array]:
-        p, scale = self.problem, self.coordinates.scale
-        low = np.full(len(scale), -np.inf) if p.low is None else p.low
-        high = np.full(len(scale), np.inf) if p.high is None else p.high
-        scaled = self.coordinates.scaled
-        return scaled(low * scale, -np.inf), scaled(high * scale, np.inf)
 
     def _units(self, quantile: float, sums: Array) -> tuple[TiltedRows, Array]:
         """Return the penalty and the bounds as rows.
@@ -281,7 +272,7 @@ class _Fit:
         if problem.penalty is not None:
             rate = self.coordinates.scaled(problem.penalty / self.coordinates.scale)
         beyond = 2.0 * (sums * max(quantile, 1.0 - quantile) + rate)
-        low, high = self._bounds()
+        low, high = self.coordinates.bounds(self.problem)
         parts = [
             (rate > 0, none, rate, rate),
             (np.isfinite(low), low, beyond, none),
@@ -345,7 +336,7 @@ class _Fit:
         """Fix the signs of the rows beyond `cut`; the others make programmes."""
         problem, coordinates = self.problem, self.coordinates
         K, n = len(theta), problem.n_rows
-        coef, intercept = coordinates.coefficients(theta)
+        coef, intercept = coordinates.coefficients(theta, problem)
         above = np.empty((K, n), dtype=bool)
         weighted, total = np.zeros((K, coef.shape[1])), np.zeros(K)
         value, sums = np.zeros(K), np.zeros(problem.n_columns)
@@ -412,7 +403,7 @@ class _Fit:
             self._join(programme, np.sort(outside[nearest]))
 
     def _residuals(self, theta: Array) -> Array:
-        coef, intercept = self.coordinates.coefficients(theta)
+        coef, intercept = self.coordinates.coefficients(theta, self.problem)
         parts = [y - intercept - X @ coef for _, X, y, _ in self.problem.blocks()]
         return np.concatenate(parts)
 
@@ -422,7 +413,7 @@ class _Fit:
         """Check the signs that were fixed, and solve again, until all are right."""
         solutions: list[QuantileSolution | None] = [None] * len(programmes)
         left = list(range(len(programmes)))
-        low, high = self._bounds()
+        low, high = self.coordinates.bounds(self.problem)
         for _ in range(MAX_ROUNDS):
             theta = np.array([programmes[k].vertex.coef for k in left])
             np.clip(theta, low, high, out=theta)
@@ -454,7 +445,7 @@ class _Fit:
     ) -> tuple[Array, list[Array]]:
         """Return objectives, and the fixed rows whose sign is wrong."""
         problem = self.problem
-        coef, intercept = self.coordinates.coefficients(theta)
+        coef, intercept = self.coordinates.coefficients(theta, problem)
         values = np.abs(theta) @ self.rates
         wrong: list[list[Array]] = [[] for _ in programmes]
         for at, X, y, w in problem.blocks():
@@ -481,13 +472,13 @@ class _Fit:
         self, programme: _Programme, theta: Array, value: float
     ) -> QuantileSolution:
         problem, vertex = self.problem, programme.vertex
-        coef, intercept = self.coordinates.coefficients(theta)
-        # The way back from standardised inputs may round across a bound.
-        coef = np.clip(coef, problem.low, problem.high)
+        coef, intercept = self.coordinates.coefficients(theta, problem)
         assert vertex is not None
-        cost = float(problem.w @ np.abs(problem.y))
         gap = abs(value - programme.lower_bound())  # below only by rounding
-        gap /= max(value, 1e-6 * cost, 1e-300)
+        if gap > 1e-3 * TOLERANCE * value:
+            gap /= max(value, ROUNDING * self._terms(coef, intercept), 1e-300)
+        elif value > 0:
+            gap /= value
         at = programme.index[programme.is_row]
         return QuantileSolution(
             quantile=programme.quantile,
@@ -502,6 +493,14 @@ class _Fit:
             n_passes=self.n_passes + programme.n_passes,
             solver=programme.solver,
         )
+
+    def _terms(self, coef: Array, intercept: Array) -> float:
+        """Return the weighted sum of all numbers that residuals are made of."""
+        sizes = [
+            w @ (np.abs(y) + np.abs(X) @ np.abs(coef))
+            for _, X, y, w in self.problem.blocks()
+        ]
+        return float(sum(sizes) + self.problem.w.sum() * np.abs(intercept))
 
     def _not_certified(self, solution: QuantileSolution) -> SolverError:
         X, y = self.problem.X, self.problem.y

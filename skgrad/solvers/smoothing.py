@@ -14,9 +14,9 @@ __all__ = ["Coordinates", "Located", "locate"]
 MAX_PASSES = 12
 # Added to the Hessian's diagonal, relative to its mean: dependent columns do not move.
 RIDGE = 1e-10
-# After a step shorter than HALF the window, it shrinks to so many expected errors of the
-# step, at least by HALF and at most by FASTEST. A step further than FURTHEST windows is
-# cut, and the window grows.
+# After a step shorter than HALF the window, it shrinks to so many expected errors of
+# the step, at least by HALF and at most by FASTEST. A step further than FURTHEST
+# windows is cut, and the window grows.
 ERRORS, HALF, FASTEST = 3.0, 0.5, 1e-3
 FURTHEST, WIDER = 2.0, 3.0
 
@@ -28,7 +28,8 @@ class Coordinates:
     Parameters
     ----------
     mean, scale : array of shape (p,)
-        Of the inputs, about; the mean is zero without an intercept.
+        Of the inputs, about; the mean is zero without an intercept, the scale infinite
+        for columns that count for nothing.
     fit_intercept : bool
         Whether there is an intercept.
     """
@@ -38,25 +39,27 @@ class Coordinates:
     fit_intercept: bool
 
     @classmethod
-    def of(cls, problem: QuantileProblem) -> Coordinates:
-        """Return those of some rows, which need not be all."""
-        X = problem.X
-        mean = X.mean(axis=0, dtype=np.float64)
-        centred = X - mean
-        scale = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(X))
-        constant = scale <= 1e-13 * np.abs(mean)
-        if not problem.fit_intercept:
-            mean, scale = np.zeros_like(mean), np.hypot(mean, scale)
-            constant = np.zeros_like(constant)
-        scale[constant | (scale == 0)] = 1.0
+    def of(cls, problem: QuantileProblem, part: Array) -> Coordinates:
+        """Return those of some rows of a problem, whose inputs are `part`.
+
+        Columns that are constant beside an intercept, or zero, are divided by infinity:
+        they count for nothing, and their coefficients are zero.
+        """
+        mean, scale = _moments(part, problem.fit_intercept)
+        for j in np.flatnonzero(np.isinf(scale)):  # a rare value may not be in the part
+            mean[j], scale[j] = _moments(problem.X[:, j], problem.fit_intercept)
         return cls(mean, scale, problem.fit_intercept)
 
-    def coefficients(self, theta: Array) -> tuple[Array, Array]:
+    def coefficients(
+        self, theta: Array, problem: QuantileProblem
+    ) -> tuple[Array, Array]:
         """Return coefficients (..., p) and intercepts (...) for the raw inputs."""
+        p = len(self.scale)
+        # Clipped, because the way back may round across a bound.
+        coef = np.clip(theta[..., :p] / self.scale, problem.low, problem.high)
         if not self.fit_intercept:
-            return theta / self.scale, np.zeros(theta.shape[:-1])
-        coef = theta[..., :-1] / self.scale
-        return coef, theta[..., -1] - coef @ self.mean
+            return coef, np.zeros(theta.shape[:-1])
+        return coef, theta[..., p] - coef @ self.mean
 
     def rows(self, X: Array) -> Array:
         """Return standardised rows with a column of ones for the intercept."""
@@ -82,9 +85,29 @@ class Coordinates:
             return inner
         return np.concatenate([inner, total[..., None]], axis=-1)
 
+    def bounds(self, problem: QuantileProblem) -> tuple[Array, Array]:
+        """Return the bounds of all coefficients."""
+        free = np.full(len(self.scale), np.inf)
+        low = -free if problem.low is None else problem.low
+        high = free if problem.high is None else problem.high
+        counts = np.isfinite(self.scale)
+        scale = np.where(counts, self.scale, 1.0)
+        low = self.scaled(np.where(counts, low, -np.inf) * scale, -np.inf)
+        return low, self.scaled(np.where(counts, high, np.inf) * scale, np.inf)
+
     def scaled(self, per_coefficient: Array, of_intercept: float = 0.0) -> Array:
         """Return numbers of each coefficient with that of the intercept."""
         return np.append(per_coefficient, [of_intercept] * self.fit_intercept)
+
+
+def _moments(x: Array, centred: bool) -> tuple[Array, Array]:
+    """Return means and standard deviations, or zeros and root mean squares."""
+    mean = np.mean(x, axis=0, dtype=np.float64)
+    rest = x - mean
+    scale = np.sqrt(np.mean(rest * rest, axis=0))
+    if not centred:
+        mean, scale = 0.0 * mean, np.hypot(mean, scale)
+    return mean, np.where(scale > 1e-13 * np.abs(mean), scale, np.inf)
 
 
 @dataclass(frozen=True)
@@ -152,7 +175,7 @@ def locate(
     """
     q = coordinates.scaled(coordinates.scale).size
     theta, width = theta.copy(), width.copy()
-    low, high = _bounds(problem, coordinates)
+    low, high = coordinates.bounds(problem)
     count = np.zeros(len(quantiles), dtype=np.int64)
     left = np.arange(len(quantiles))
     n_passes = 0
@@ -185,17 +208,6 @@ def locate(
     return Located(theta, width, count, n_passes)
 
 
-def _bounds(problem: QuantileProblem, coordinates: Coordinates) -> tuple[Array, Array]:
-    p = len(coordinates.scale)
-    low = np.full(p, -np.inf) if problem.low is None else problem.low
-    high = np.full(p, np.inf) if problem.high is None else problem.high
-    scale = coordinates.scale
-    return (
-        coordinates.scaled(low * scale, -np.inf),
-        coordinates.scaled(high * scale, np.inf),
-    )
-
-
 def _step(theta: Array, g: Array, H: Array, low: Array, high: Array) -> Array:
     """Return a step of Newton's method, projected onto the bounds.
 
@@ -221,7 +233,7 @@ def _derivatives(
 ) -> tuple[Array, Array, Array]:
     """Return gradients (k, q), Hessians (k, q, q) and rows in the windows (k,)."""
     K, q = theta.shape
-    coef, intercept = coordinates.coefficients(theta)
+    coef, intercept = coordinates.coefficients(theta, problem)
     p = len(coordinates.scale)
     weighted, total = np.zeros((K, p)), np.zeros(K)
     hessian, count = np.zeros((K, q, q)), np.zeros(K, dtype=np.int64)

@@ -116,6 +116,7 @@ def minimize_vertex(
     descent = _Descent(rows, basis, max_pivots)
     try:
         status = descent.run()
+        descent.polish()
     except np.linalg.LinAlgError:
         status = VertexStatus.FAILED
     dual = descent.dual()
@@ -225,7 +226,9 @@ class _Descent:
         residual = self.y - self.A @ self.coef
         apart = self.side != 0
         if keep_ties:
-            noise = np.abs(self.y) + np.abs(self.A) @ np.abs(self.coef)
+            # The inverse is exact to a part of its largest numbers, not of each.
+            size = (np.abs(self.y[B]) @ np.abs(self.edges)).max(initial=0.0)
+            noise = np.abs(self.y) + size * np.abs(self.A).sum(axis=1)
             apart &= np.abs(residual) > 10 * ROUNDING * noise
         self.side[apart] = np.where(residual[apart] >= 0, 1.0, -1.0)
         self.away = np.abs(residual)
@@ -243,7 +246,7 @@ class _Descent:
 
     def descend(self) -> VertexStatus | None:
         """Follow edges downhill; None where too many steps in a row have no length."""
-        stalled = 0
+        stalled, no_length = 0, ROUNDING * np.abs(self.y).max(initial=0.0)
         while self.n_pivots < self.max_pivots:
             k, excess = self.leaving()
             if k is None:
@@ -257,7 +260,7 @@ class _Descent:
                     return VertexStatus.UNBOUNDED
                 self.refresh()
                 continue
-            stalled = 0 if length > 0 else stalled + 1
+            stalled = 0 if length > no_length else stalled + 1
             if stalled > STALL:
                 return None
             if self.n_pivots % REFRESH == 0:
@@ -325,6 +328,12 @@ class _Descent:
         self.edges -= np.multiply.outer(weights, column)
         self.n_pivots += 1
         self.fresh = False
+
+    def polish(self) -> None:
+        """Solve for coefficients and dual variables: backward stable, an inverse not."""
+        rows, A = self.rows, self.A[self.basis]
+        self.coef = np.linalg.solve(A, rows.y[self.basis])
+        self.basic_dual = np.linalg.solve(A.T, -rows.linear - self.slopes() @ self.A)
 
     def dual(self) -> Array:
         """Return the dual variables of all rows."""
