@@ -23,7 +23,7 @@ NEAREST = 64
 # A direction changes the residuals by less than this part of itself: not at all.
 TINY = 1e-11
 # Rounding: of a dual variable relative to the slopes, of sums relative to their terms.
-DUAL_TOLERANCE, ROUNDING = 1e-10, 1e-14
+DUAL_TOLERANCE, ROUNDING = 1e-12, 1e-14
 
 
 class VertexStatus(Enum):
@@ -186,6 +186,7 @@ class _Descent:
         self.A = np.ascontiguousarray(rows.A)
         self.y = rows.y
         self.width = rows.width
+        self.typical = np.median(self.width)
         self.basis = np.array(basis, dtype=np.int64)
         self.max_pivots = max_pivots
         self.n_pivots = 0
@@ -277,7 +278,8 @@ class _Descent:
         self.basic_dual = dual = -(self.edges @ self.pull)
         high, low = dual - rows.up[B], -rows.down[B] - dual
         excess = np.maximum(high, low)
-        limit = DUAL_TOLERANCE * self.width[B] + self.noise
+        # The slopes of a bound are large, and say nothing of what matters.
+        limit = DUAL_TOLERANCE * np.minimum(self.width[B], self.typical) + self.noise
         steepness = excess / np.sqrt(np.einsum("ij,ij->i", self.edges, self.edges))
         steepness[excess <= limit] = 0.0
         k = int(steepness.argmax())
