@@ -22,6 +22,7 @@ from skgrad.losses.links import (
     get_link,
 )
 from skgrad.losses.margin import Hinge, SquaredHinge
+from skgrad.losses.quantiles import Quantiles
 from skgrad.losses.ranking import LambdaRank, ListNet, PairwiseLogistic
 from skgrad.losses.registry import LOSSES, get_loss, register_loss
 from skgrad.losses.regression import (
@@ -62,6 +63,7 @@ __all__ = [
     "PiecewiseLinearLoss",
     "Poisson",
     "Quantile",
+    "Quantiles",
     "SeparableLoss",
     "SquaredError",
     "SquaredHinge",

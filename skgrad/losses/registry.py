@@ -44,7 +44,8 @@ def register_loss(name: str) -> Callable[[L], L]:
     >>> sorted(LOSSES)
     ['absolute_error', 'expectile', 'focal', 'gamma', 'gaussian_nll', 'hinge', 'huber',
     'kl_div', 'lambdarank', 'listnet', 'log_cosh', 'log_loss', 'pairwise_logistic',
-    'poisson', 'quantile', 'squared_error', 'squared_hinge', 'student_t_nll', 'tweedie']
+    'poisson', 'quantile', 'quantiles', 'squared_error', 'squared_hinge',
+    'student_t_nll', 'tweedie']
     """
 
     def register(cls: L) -> L:

@@ -105,7 +105,7 @@ class KinkedLoss(Loss):
     --------
     >>> from skgrad.losses import LOSSES, KinkedLoss
     >>> sorted(n for n, cls in LOSSES.items() if issubclass(cls, KinkedLoss))
-    ['absolute_error', 'hinge', 'quantile']
+    ['absolute_error', 'hinge', 'quantile', 'quantiles']
     """
 
     twice_differentiable = False

@@ -18,6 +18,7 @@ from skgrad.nn.convolution import Conv1d, Conv2d
 from skgrad.nn.dropout import Dropout
 from skgrad.nn.embedding import Embedding
 from skgrad.nn.flatten import Flatten
+from skgrad.nn.increasing import Increasing
 from skgrad.nn.linear import Linear
 from skgrad.nn.module import Module
 from skgrad.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
@@ -52,6 +53,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Identity",
+    "Increasing",
     "LayerNorm",
     "LeakyReLU",
     "Linear",

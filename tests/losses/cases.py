@@ -46,7 +46,7 @@ class Case:
     outside: tuple[float, ...] = ()
     inside: tuple[float, ...] = (-1e300, 0.0, 1e300)
     form: str = "vector"
-    hyper: dict[str, float] = field(default_factory=dict)
+    hyper: dict[str, Any] = field(default_factory=dict)
     other: losses.Loss | None = None  # with other values of the hyperparameters
     rtol: float = 2e-14
     hand_rtol: float = 4e-16  # of the hand values
@@ -108,6 +108,13 @@ def _torch_focal(f, y):
 
 def _torch_pinball(f, y):
     return torch.maximum(0.75 * (y - f), -0.25 * (y - f))
+
+
+def _torch_pinballs(f, y):
+    r = y[:, None] - f
+    return torch.stack([0.25 * r[:, 0], -0.75 * r[:, 0]]).amax(0) + torch.stack(
+        [0.75 * r[:, 1], -0.25 * r[:, 1]]
+    ).amax(0)
 
 
 def _torch_expectile(f, y):
@@ -190,6 +197,18 @@ CASES = {
         sklearn=sklearn_loss.PinballLoss(quantile=0.75),
         hyper={"quantile": 0.75},
         other=losses.Quantile(quantile=0.2),
+    ),
+    # ¼ 2 below the target and ¼ 1 above it; ¾ 1 above it and ¾ 2 below it.
+    "quantiles": Case(
+        losses.Quantiles(quantiles=(0.25, 0.75)),
+        [
+            (2.0, [0.0, 3.0], 0.75, [-0.25, 0.25], [0.0, 0.0]),
+            (0.0, [1.0, -2.0], 2.25, [0.75, -0.75], [0.0, 0.0]),
+        ],
+        torch=_torch_pinballs,
+        form="pair",
+        hyper={"quantiles": np.array([0.25, 0.75])},
+        other=losses.Quantiles(quantiles=[0.1, 0.6]),
     ),
     # 0.75 * 2² below the target, 0.25 * 2² above it.
     "expectile": Case(

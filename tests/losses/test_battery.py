@@ -59,7 +59,7 @@ def test_attributes_are_complete(case):
     assert loss.task in ("regression", "classification", "ranking")
     assert isinstance(loss.y_domain, losses.Interval)
     assert loss.labels == (loss.task == "classification")
-    assert loss.hyperparameters() == case.hyper
+    np.testing.assert_equal(loss.hyperparameters(), case.hyper)
 
 
 @every_case

@@ -32,6 +32,7 @@ def test_names():
         "pairwise_logistic",
         "poisson",
         "quantile",
+        "quantiles",
         "squared_error",
         "squared_hinge",
         "student_t_nll",

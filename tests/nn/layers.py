@@ -90,6 +90,14 @@ LAYERS = {
     "Softplus": elementwise(lambda: nn.Softplus(0.5), lambda: T.Softplus(0.5, 100.0)),
     "Softmax": elementwise(lambda: nn.Softmax(1), lambda: T.Softmax(1)),
     "LogSoftmax": elementwise(nn.LogSoftmax, lambda: T.LogSoftmax(-1)),
+    "Increasing": elementwise(
+        nn.Increasing,
+        lambda: (
+            lambda x: torch.cat(
+                [x[..., :1], T.functional.softplus(x[..., 1:])], -1
+            ).cumsum(-1)
+        ),
+    ),
     "Flatten": elementwise(nn.Flatten, T.Flatten),
     "Linear": Row(lambda: nn.Linear(5, 2), lambda: T.Linear(5, 2), ((4, 3, 5),)),
     "Embedding": Row(

@@ -14,6 +14,7 @@ from skgrad.losses import (
     Loss,
     PairwiseLogistic,
     Quantile,
+    Quantiles,
     StudentTNLL,
     Tweedie,
 )
@@ -26,6 +27,7 @@ LOSS_ROWS = {
     "absolute_error": LOSSES["absolute_error"](),
     "huber": Huber(delta=0.37),
     "quantile": Quantile(quantile=0.83),
+    "quantiles": Quantiles(quantiles=(0.37, 0.83)),
     "log_cosh": LOSSES["log_cosh"](),
     "poisson": LOSSES["poisson"](),
     "log_loss": LogLoss(),

@@ -134,7 +134,7 @@ SHARED = (
     ("gamma", "tweedie", "expectile"),
     ("focal", "hinge", "squared_hinge"),
     ("focal-multinomial", "hinge-multinomial", "squared_hinge-multinomial"),
-    ("gaussian_nll", "student_t_nll"),
+    ("gaussian_nll", "student_t_nll", "quantiles"),
     ("pairwise_logistic", "lambdarank", "listnet"),
 )
 ALONE = [name for name in LOSS_ROWS if name not in {n for row in SHARED for n in row}]
