@@ -71,7 +71,8 @@ _NAMES = {
     ),
     "estimators": (
         *("GradientLinearClassifier", "GradientLinearRegressor"),
-        *("MLPClassifier", "MLPRegressor", "ModuleClassifier", "ModuleRegressor"),
+        *("MLPClassifier", "MLPQuantileRegressor", "MLPRegressor"),
+        *("ModuleClassifier", "ModuleRegressor"),
     ),
 }
 _ORIGIN = {name: module for module, names in _NAMES.items() for name in names}

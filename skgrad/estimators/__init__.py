@@ -10,11 +10,13 @@ from skgrad.estimators.network import (
     ModuleClassifier,
     ModuleRegressor,
 )
+from skgrad.estimators.quantile_network import MLPQuantileRegressor
 
 __all__ = [
     "GradientLinearClassifier",
     "GradientLinearRegressor",
     "MLPClassifier",
+    "MLPQuantileRegressor",
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",

@@ -453,6 +453,11 @@ def can_partial_fit(estimator: Any) -> bool:
             f"{estimator.optimizer!r} uses all rows at once; set optimizer='sgd' or "
             "'adam'."
         )
+    if getattr(estimator, "conformalize", False):
+        raise AttributeError(
+            "partial_fit changes the model that intervals were corrected for. Set "
+            "conformalize=False."
+        )
     return True
 
 

@@ -41,7 +41,7 @@ class BaseNetwork(NestedParams, BaseGradientEstimator):
 class BaseMLP(BaseNetwork):
     """Base of the perceptrons."""
 
-    def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Module:
+    def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Sequential:
         hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object))
         widths = [n_features]
         for width in hidden:

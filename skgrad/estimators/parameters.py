@@ -40,6 +40,8 @@ DESCRIPTIONS = {
         ``loss(y_true, raw_prediction)`` returning one value per sample. It sees
         tensors of shape (n_samples,), or (n_samples, n_outputs). "gaussian_nll" and
         "student_t_nll" fit a scale too, see ``predict_distribution``.""",
+    "quantile": """float or sequence of float, default={default}
+        Levels in (0, 1) of the quantiles, strictly increasing if there are several.""",
     "hidden_layer_sizes": """tuple of int, default={default}
         Units of each hidden layer; an int means one layer.""",
     "activation": """str or callable, default={default}
@@ -132,6 +134,12 @@ DESCRIPTIONS = {
         With early stopping: once the best epoch is known, fit anew for as many epochs
         on all rows, the validation rows included. The curves are those of the first
         fit.""",
+    "conformalize": """bool, default={default}
+        Keep a part of the rows out of the fit, and correct the intervals of
+        ``predict_interval`` by them.""",
+    "calibration_fraction": """float in (0, 1), default={default}
+        Part of the rows kept out for ``conformalize``, at random by ``random_state``.
+        A coverage c needs c / (1 - c) of them at least: 9 for 0.9, 99 for 0.99.""",
     "clip_norm": """float or None, default={default}
         Largest Euclidean norm of the gradient of a stochastic step.""",
     "on_divergence": """{{"recover", "raise"}}, default={default}
@@ -178,6 +186,7 @@ ATTRIBUTES = """n_iter_ : int
         Their names, if the inputs had some."""
 
 _UNIT = Interval(Real, 0, 1, closed="both")
+_OPEN_UNIT = Interval(Real, 0, 1, closed="neither")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -195,6 +204,7 @@ class DTypeOptions(StrOptions):
 # Instances and classes alike have the methods that are asked for.
 CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(LOSSES.keys()), HasMethods("pointwise"), callable],
+    "quantile": [_OPEN_UNIT, "array-like"],
     "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [StrOptions(ACTIVATIONS.keys()), callable],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -222,10 +232,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "tol": [Interval(Real, 0, None, closed="left"), None],
     "n_iter_no_change": [_COUNT],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [_OPEN_UNIT],
     "validation_splitter": ["cv_object"],
     "refit": [StrOptions({"best_epoch"}), None],
     "scoring": [str, callable],
+    "conformalize": ["boolean"],
+    "calibration_fraction": [_OPEN_UNIT],
     "clip_norm": [_POSITIVE, None],
     "on_divergence": [StrOptions({"recover", "raise"})],
     "class_weight": [dict, StrOptions({"balanced"}), None],

@@ -10,8 +10,8 @@ import numpy as np
 from skgrad import ops
 from skgrad.exceptions import ParameterError
 from skgrad.losses.base import Hyper
-from skgrad.losses.regression import Quantile
 from skgrad.losses.registry import register_loss
+from skgrad.losses.regression import Quantile
 from skgrad.losses.separable import KinkedLoss
 from skgrad.tensor import Tensor
 

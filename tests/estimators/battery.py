@@ -12,6 +12,7 @@ from skgrad import (
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
+    MLPQuantileRegressor,
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
@@ -26,6 +27,7 @@ REGRESSORS = {
     "mlp": MLPRegressor(**MLP),
     "mlp-lbfgs": MLPRegressor(**MLP, optimizer="lbfgs"),
     "mlp-dropout": MLPRegressor(**MLP, dropout=0.3, alpha=0.01, l1_ratio=0.5),
+    "mlp-median": MLPQuantileRegressor(**MLP, quantile=0.5),
     "module": ModuleRegressor(module=Residual, **FAST),
     "module-dropout": ModuleRegressor(module=WithDropout, **FAST),
 }

@@ -299,8 +299,9 @@ def test_a_failed_first_warm_fit_leaves_nothing():
 def test_a_failing_fit_leaves_no_model(estimator):
     X, y = make_for(estimator)
     model = clone(estimator).fit(X, y)
-    model.set_params(loss=lambda y, f: f.sum())
-    with pytest.raises(ShapeError, match="one value per sample"):
+    wrong = {"loss": lambda y, f: f.sum(), "quantile": (0.9, 0.1)}
+    model.set_params(**{n: v for n, v in wrong.items() if n in model.get_params()})
+    with pytest.raises(ValueError, match=r"one value per sample|strictly increasing"):
         model.fit(X, y)
     with pytest.raises(NotFittedError):
         model.predict(X)

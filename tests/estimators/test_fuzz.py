@@ -30,6 +30,7 @@ from skgrad import (
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
+    MLPQuantileRegressor,
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
@@ -65,6 +66,10 @@ ESTIMATORS = {
     "mlp-float32": lambda: MLPRegressor(**MLP, dtype="float32"),
     "mlp-lbfgs-gaussian": lambda: MLPRegressor(
         **MLP, optimizer="lbfgs", loss="gaussian_nll"
+    ),
+    "mlp-quantiles": lambda: MLPQuantileRegressor(**MLP, conformalize=True),
+    "mlp-median-stop": lambda: MLPQuantileRegressor(
+        hidden_layer_sizes=(3,), **STOP, quantile=0.5, refit="best_epoch"
     ),
     "module": lambda: ModuleRegressor(module=Residual, **EPOCHS),
     "module-auto-rate": lambda: ModuleRegressor(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from estimators.battery import (
     CLASSIFIERS,
-    EACH_REGRESSOR,
+    REGRESSORS,
     make_data,
     make_for,
     regressor,
@@ -20,14 +20,17 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import (
     DataConversionWarning,
 )
+from sklearn.utils import get_tags
 
 from skgrad import (
     GradientLinearRegressor,
     MLPRegressor,
 )
 
+SEVERAL = [n for n, m in REGRESSORS.items() if get_tags(m).target_tags.multi_output]
 
-@EACH_REGRESSOR
+
+@pytest.mark.parametrize("name", SEVERAL)
 def test_shapes_of_targets(name):
     X, y = make_data(k=2)
     model = regressor(name)
