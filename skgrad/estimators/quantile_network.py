@@ -64,10 +64,10 @@ class MLPQuantileRegressor(QuantileMixin, ConformalEstimator, BaseMLP):
     >>> import numpy as np
     >>> from skgrad import MLPQuantileRegressor
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.uniform(0, 1, size=(300, 1))
-    >>> y = 10 * X[:, 0] + X[:, 0] * rng.normal(size=300)
+    >>> X = rng.uniform(0, 1, size=(200, 1))
+    >>> y = 10 * X[:, 0] + X[:, 0] * rng.normal(size=200)
     >>> model = MLPQuantileRegressor(
-    ...     quantile=(0.05, 0.5, 0.95), learning_rate=0.01, tol=None, random_state=0
+    ...     quantile=(0.05, 0.5, 0.95), learning_rate=0.03, tol=None, random_state=0
     ... ).fit(X, y)
     >>> low, median, high = model.predict([[0.1], [0.9]]).T
     >>> bool(low[1] < median[1] < high[1]), bool(high[1] - low[1] > high[0] - low[0])

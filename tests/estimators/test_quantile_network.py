@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
 
 from skgrad import MLPQuantileRegressor, MLPRegressor, nn
+from skgrad.backend.cpu import cache
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Quantile, Quantiles
 
@@ -331,3 +332,15 @@ def test_conformal_intervals_of_a_network_that_overfits_cover(coverage):
     assert coverage <= expected <= coverage + 1 / 101
     assert abs(found - expected) < 4 * error
     print(f"{coverage}: {found:.4f}, expected {expected:.4f} ± {error:.4f}")  # noqa: T201
+
+
+@pytest.mark.long
+def test_a_grid_over_levels_compiles_once(monkeypatch):
+    monkeypatch.setattr("skgrad.executor.work.WORTH_COMPILING", 0.0)
+    X, y = make_data()
+    counts = []
+    for quantile in [(0.1, 0.9), (0.25, 0.75), (0.3, 0.31)]:
+        model = MLPQuantileRegressor(quantile=quantile, **SMALL).fit(X, y)
+        assert model.fit_report_["executor"] == "cpu"
+        counts.append(cache.n_compiled() + cache.n_loaded())
+    assert len(set(counts)) == 1
