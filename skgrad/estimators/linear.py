@@ -131,9 +131,11 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     def _row_bounds(self, loss: Loss, k: int, p: int) -> tuple[Array, Array]:
         """Return the bounds of all coefficients (k, p): the same for each location.
 
-        What a distribution has besides its location is free.
+        What a distribution has besides its location is free: it does not move along
+        when the targets are shifted, as quantiles do.
         """
-        located = np.arange(k)[:, None] < k // loss.raw_per_target
+        ones = np.ones(k // loss.raw_per_target)
+        located = (loss.rescaled(ones, ones)[0] != 0)[:, None]
         low, high = self._coef_bounds(p)
         return np.where(located, low, -np.inf), np.where(located, high, np.inf)
 

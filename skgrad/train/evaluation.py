@@ -76,7 +76,7 @@ class Evaluation:
         """
         if vector is not None:
             return self._product(theta, vector)
-        key = (theta.tobytes(), tree_map(float, self.hyper["loss"]))
+        key = (theta.tobytes(), tree_map(lambda h: h.tolist(), self.hyper["loss"]))
         if (
             self._last is None
             or self._last[0] != key

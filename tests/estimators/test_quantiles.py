@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import QuantileRegressor
 from sklearn.metrics import d2_pinball_score, mean_pinball_loss
 
-from skgrad import MLPQuantileRegressor
+from skgrad import GradientLinearRegressor, MLPQuantileRegressor, MLPRegressor
 from skgrad.estimators.quantiles import (
     Calibration,
     fewest_rows,
     read_levels,
 )
 from skgrad.exceptions import ParameterError
+from skgrad.losses import Quantiles
 
 LEVELS = (0.05, 0.1, 0.5, 0.95)
 FAST = {"hidden_layer_sizes": (4,), "tol": None, "max_iter": 5, "random_state": 0}
@@ -236,3 +238,34 @@ def test_a_column_is_a_vector_with_a_warning(fitted):
     with pytest.warns(DataConversionWarning, match="column-vector"):
         other = MLPQuantileRegressor(quantile=LEVELS, **FAST).fit(X, y[:, None])
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+# ------------------------------------------------------- the loss in other estimators
+
+
+def test_a_linear_model_with_the_loss_is_one_of_each_level():
+    X, y = make_data()
+    levels = (0.25, 0.5, 0.9)
+    model = GradientLinearRegressor(loss=Quantiles(levels)).fit(X, y)
+    assert model.coef_.shape == (3, 2)
+    for q, f in zip(levels, model.predict(X).T, strict=True):
+        best = QuantileRegressor(quantile=q, alpha=0).fit(X, y).predict(X)
+        lowest = mean_pinball_loss(y, best, alpha=q)
+        assert mean_pinball_loss(y, f, alpha=q) <= lowest * (1 + 1e-4)
+
+
+def test_bounds_hold_for_each_level():
+    X, y = make_data()
+    loss = Quantiles((0.1, 0.5, 0.9))
+    free = GradientLinearRegressor(loss=loss).fit(X, y)
+    assert (np.abs(free.coef_).max(axis=1) > 0.5).all()
+    model = GradientLinearRegressor(loss=loss, bounds=(-0.5, 0.5)).fit(X, y)
+    assert (np.abs(model.coef_) <= 0.5).all()
+
+
+def test_a_network_with_the_loss_predicts_every_level():
+    X, y = make_data()
+    model = MLPRegressor(loss="quantiles", **FAST).fit(X, y)
+    assert model.predict(X).shape == (60, 3)
+    several = np.column_stack([y, -y])
+    assert model.fit(X, several).predict(X).shape == (60, 6)
