@@ -9,7 +9,7 @@ import numpy as np
 from skgrad.losses import Loss, get_link
 from skgrad.typing import Array
 
-__all__ = ["target_frame", "weighted_mean", "weighted_mean_and_scale"]
+__all__ = ["row_blocks", "target_frame", "weighted_mean", "weighted_mean_and_scale"]
 
 # Rows are centred in blocks that stay in the cache, once, without a copy of the data.
 BLOCK_BYTES = 2**19
@@ -19,7 +19,7 @@ def weighted_mean(x: Array, w: Array) -> Array:
     """Return the weighted mean of each column, in float64."""
     total = np.zeros(x.shape[1:])
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows in _blocks(x):
+        for rows in row_blocks(x):
             total += w[rows] @ x[rows].astype(np.float64, copy=False)
         return _finite(np.asarray(total / w.sum()), x)
 
@@ -35,7 +35,8 @@ def _finite(moments: Array, x: Array) -> Array:
     )
 
 
-def _blocks(x: Array) -> list[slice]:
+def row_blocks(x: Array) -> list[slice]:
+    """Return slices of rows that stay in the cache, in order."""
     size = max(1, BLOCK_BYTES // max(1, x.itemsize * int(np.prod(x.shape[1:]))))
     return [slice(start, start + size) for start in range(0, len(x), size)]
 
@@ -64,7 +65,7 @@ def weighted_mean_and_scale(
 
 def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
     total = w.sum()
-    blocks = _blocks(x)
+    blocks = row_blocks(x)
     # By the mean of the first block, so that the difference of two sums below loses no
     # digits that matter: it is at most n / size times as large as what is left (Chan,
     # Golub, LeVeque 1983, on shifted data).
