@@ -135,6 +135,17 @@ def test_losses_of_queries_order_them_better(output):
     assert sorted(listwise)[1] > grades + 0.02
 
 
+def test_intervals_cover_and_are_narrower_than_linear_ones(output):
+    text = output("quantile_regression.py").stdout
+    assert "81.48 + 0.5602 income" in text  # Koenker and Bassett 1982
+    lines = [line for line in text.splitlines() if line.endswith("$")]
+    linear, network = ([float(x) for x in line[26:-1].split()] for line in lines)
+    # 1800 rows: a share of 0.9 has a standard error of 0.007, the margin one as large.
+    assert abs(network[0] - 0.9) < 0.03
+    assert min(network[1:4]) > 0.86
+    assert network[-1] < 0.9 * linear[-1]
+
+
 def test_pictures_say_what_their_numbers_say(output):
     lines = output("pictures.py").stdout.splitlines()
     found = dict(line.split(": ") for line in lines)

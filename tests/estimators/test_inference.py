@@ -198,10 +198,11 @@ def test_bootstraps_agree_with_the_sandwich(method, spreading):
 @pytest.mark.long
 @pytest.mark.parametrize("method", ["kernel", "hendricks_koenker", "bootstrap"])
 def test_intervals_cover_the_truth(method):
-    """300 samples: a share of 0.9 has a standard error of 0.017."""
+    """As often as they say, up to three standard errors of the share."""
+    n_samples = 60 if method == "bootstrap" else 300
     rng = np.random.default_rng(0)
     covered = []
-    for seed in range(300):
+    for seed in range(n_samples):
         x = 5 * rng.random((300, 1)) ** 2
         y = 1 + x[:, 0] + (1 + x[:, 0]) * rng.standard_normal(300)
         model = Exact().fit(x, y)
@@ -209,8 +210,9 @@ def test_intervals_cover_the_truth(method):
             model, x, y, method=method, level=0.9, n_bootstrap=50, random_state=seed
         ).intervals.T
         covered.append((low < 1) & (high > 1))
-    assert np.all(np.mean(covered, axis=0) > 0.9 - 3 * 0.017)
-    assert np.all(np.mean(covered, axis=0) < 0.98)
+    share = np.mean(covered, axis=0)
+    assert np.all(share > 0.9 - 3 * np.sqrt(0.9 * 0.1 / n_samples))
+    assert np.all(share < 0.98)
 
 
 # --------------------------------------------------------------------------- inputs
