@@ -31,6 +31,7 @@ _MODULES = (
     "optim",
     "optimize",
     "plotting",
+    "solvers",
     "testing",
     "train",
     "transforms",
@@ -72,6 +73,7 @@ _NAMES = {
     "estimators": (
         *("GradientLinearClassifier", "GradientLinearRegressor"),
         *("MLPClassifier", "MLPQuantileRegressor", "MLPRegressor"),
+        *("QuantileRegressor",),
         *("ModuleClassifier", "ModuleRegressor"),
     ),
 }

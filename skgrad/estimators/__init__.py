@@ -10,6 +10,7 @@ from skgrad.estimators.network import (
     ModuleClassifier,
     ModuleRegressor,
 )
+from skgrad.estimators.quantile_linear import QuantileRegressor
 from skgrad.estimators.quantile_network import MLPQuantileRegressor
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "MLPRegressor",
     "ModuleClassifier",
     "ModuleRegressor",
+    "QuantileRegressor",
 ]

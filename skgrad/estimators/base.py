@@ -29,7 +29,7 @@ from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
 from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
-from skgrad.optim import get_optimizer
+from skgrad.optim import OPTIMIZERS, get_optimizer
 from skgrad.tensor import tensor
 from skgrad.train import Fit, Frame, StopReason, recovered
 from skgrad.typing import Array
@@ -81,6 +81,10 @@ class BaseGradientEstimator(
 
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
+
+    def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
+        """Return the fit of a solver that takes the place of an optimizer, if any."""
+        return None
 
     def _restrictions(
         self, frame: Frame, loss: Loss, module: nn.Module
@@ -440,8 +444,8 @@ def _warn_of_recoveries(fit: Fit) -> None:
 def uses_minibatches(estimator: Any) -> bool:
     """Return whether the optimizer of an estimator is stochastic."""
     optimizer = estimator.optimizer
-    if isinstance(optimizer, str) and optimizer == "auto":
-        return False
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+        return False  # "auto" and the like
     return bool(get_optimizer(optimizer).stochastic)
 
 

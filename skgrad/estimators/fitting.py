@@ -19,12 +19,15 @@ from skgrad.losses import Loss
 from skgrad.optim import get_schedule
 from skgrad.train import (
     Data,
+    Epoch,
     Fit,
     Frame,
     Objective,
+    Patience,
     Progress,
     RangeTest,
     Settings,
+    StopReason,
     TrainState,
     find_learning_rate,
     fit_full_batch,
@@ -131,6 +134,7 @@ class Fitting:
         self.range_test: RangeTest | None = None
         self.rate: float | None = None
         self.progress: Progress | None = None
+        self.solutions: list[Any] = []  # of an exact solver
 
     @property
     def batch_size(self) -> int:
@@ -190,6 +194,9 @@ class Fitting:
     ) -> Fit:
         """Minimise with the optimizer, whichever kind it is."""
         e = self.estimator
+        solved: Fit | None = e._solved(self, on_epoch)
+        if solved is not None:
+            return solved
         if self.optimizer.stochastic:
             return fit_stochastic(
                 self.objective,
@@ -204,11 +211,7 @@ class Fitting:
                 on_epoch=on_epoch,
             )
         if e.early_stopping:
-            raise ParameterError(
-                f"early_stopping needs a stochastic optimizer. "
-                f"{type(self.optimizer).__name__} uses all rows at once; set "
-                "early_stopping=False or optimizer='adam'."
-            )
+            raise self._no_early_stopping()
         _check_own_limits(self.optimizer)
         return fit_full_batch(
             self.objective,
@@ -220,6 +223,31 @@ class Fitting:
             max_time=e.max_time,
             score=self._score(),
             on_epoch=on_epoch,
+        )
+
+    def in_one_step(
+        self,
+        state: TrainState,
+        objective: float,
+        seconds: float,
+        on_epoch: Callable[[Progress], None] | None,
+    ) -> Fit:
+        """Return the fit of a solver that has no iterations to show."""
+        if self.estimator.early_stopping:
+            raise self._no_early_stopping()
+        validation = self._score()
+        score = None if validation is None else validation(state)
+        epochs = [Epoch(1, objective, score, 1.0)]
+        if on_epoch is not None:
+            patience = Patience(None, self.max_iter)
+            on_epoch(Progress(state, patience, epochs=epochs, seconds=seconds))
+        return Fit(state, StopReason.EXACT, epochs, executor="numpy")
+
+    def _no_early_stopping(self) -> ParameterError:
+        kind = type(self.optimizer).__name__
+        return ParameterError(
+            f"early_stopping needs a stochastic optimizer. {kind} uses all rows at "
+            "once; set early_stopping=False or optimizer='adam'."
         )
 
     def _check_restoring(self, hooks: Hooks) -> None:

@@ -53,6 +53,7 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     """Base of the linear models: one Linear layer, computed in float64."""
 
     _is_network: ClassVar[bool] = False
+    _optimizer_words: ClassVar[tuple[str, ...]] = ("auto",)
 
     def _parameter_dtype(self, rows: Rows):
         # Rows of float32 stay as they are: each block is converted as it is read.
@@ -100,6 +101,9 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     def _make_optimizer(self, loss: Loss, module: Any):
         if not isinstance(self.optimizer, str) or self.optimizer != "auto":
             return get_optimizer(self.optimizer)
+        return self._full_batch_optimizer(loss, module)
+
+    def _full_batch_optimizer(self, loss: Loss, module: Any):
         if np.isfinite(self._coef_bounds(module.weight.shape[1])).any():
             return LBFGS()
         return Newton() if self._newton_pays(loss, module) else LBFGS()

@@ -82,6 +82,7 @@ DESCRIPTIONS = {
         1 for coefficients >= 0, so that predictions do not fall with the feature, -1
         for coefficients <= 0, 0 for any; a dict as in `bounds`. All of `positive`,
         `bounds` and these hold at once.""",
+    "non_crossing": """str, default={default}""",
     "fit_intercept": """bool, default={default}
         Fit an intercept, which is never penalised.""",
     "standardize": """bool, default={default}
@@ -216,6 +217,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "positive": ["boolean"],
     "bounds": ["array-like", dict, None],
     "monotonic_cst": ["array-like", dict, None],
+    "non_crossing": [StrOptions({"none", "rearrange", "constrained"})],
     "fit_intercept": ["boolean"],
     "standardize": ["boolean"],
     "optimizer": [
@@ -284,19 +286,20 @@ def documented(**own: str) -> Any:
             lines.append(f"    {argument.name} : {text.format(default=shown)}")
         text = cls.__doc__.replace("{parameters}", "\n".join(lines))
         cls.__doc__ = text.replace("{attributes}", ATTRIBUTES)
-        cls._parameter_constraints = {a.name: _constraints(a) for a in arguments}
+        cls._parameter_constraints = {
+            a.name: _constraints(a.name, cls) for a in arguments
+        }
         cls.__init__ = advising(cls.__init__)
         return cls
 
     return decorate
 
 
-def _constraints(argument: inspect.Parameter) -> list[Any]:
-    """Return what an argument may be: "auto" only the optimizer that defaults to it."""
-    shared = CONSTRAINTS[argument.name]
-    if argument.name == "optimizer" and argument.default == "auto":
-        return [StrOptions({"auto"}), *shared]
-    return shared
+def _constraints(name: str, cls: Any) -> list[Any]:
+    """Return what an argument may be; some classes choose the optimizer by a word."""
+    shared = CONSTRAINTS[name]
+    words = set(getattr(cls, "_optimizer_words", ()))
+    return [StrOptions(words), *shared] if name == "optimizer" and words else shared
 
 
 _RESOLVERS = {"loss": get_loss, "optimizer": get_optimizer, "schedule": get_schedule}

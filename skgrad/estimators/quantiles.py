@@ -174,8 +174,8 @@ class QuantileMixin(GradientRegressorMixin):
         return X, column_or_1d(y, warn=True)
 
     def _publish(self) -> None:
-        super()._publish()
         self.quantiles_, self._single = read_levels(type(self).__name__, self.quantile)
+        super()._publish()
 
     # --- predictions --------------------------------------------------------------
 

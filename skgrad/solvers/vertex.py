@@ -332,10 +332,12 @@ class _Descent:
         self.fresh = False
 
     def polish(self) -> None:
-        """Solve for coefficients and dual variables: backward stable, an inverse not."""
+        """Solve for coefficients and dual variables: more stable than an inverse."""
         rows, A = self.rows, self.A[self.basis]
         self.coef = np.linalg.solve(A, rows.y[self.basis])
-        self.basic_dual = np.linalg.solve(A.T, -rows.linear - self.slopes() @ self.A)
+        self.basic_dual = 0.0 - np.linalg.solve(
+            A.T, rows.linear + self.slopes() @ self.A
+        )
 
     def dual(self) -> Array:
         """Return the dual variables of all rows."""

@@ -20,6 +20,7 @@ class StopReason(Enum):
     False
     """
 
+    EXACT = "solved exactly"
     CONVERGED = "converged: the gradient is within tol"
     ROUNDING_FLOOR = "converged to the rounding floor of float64"
     NO_IMPROVEMENT = "the objective stopped improving by tol"
@@ -34,6 +35,7 @@ class StopReason(Enum):
     def converged(self) -> bool:
         """Whether the fit ended where its criterion says it should."""
         return self in (
+            StopReason.EXACT,
             StopReason.CONVERGED,
             StopReason.ROUNDING_FLOOR,
             StopReason.NO_IMPROVEMENT,
