@@ -35,6 +35,10 @@ MAX_ROUNDS = 60
 TOLERANCE, ROUNDING = 1e-9, 1e-5
 
 
+_NONE = np.empty(0)
+NOWHERE = Vertex(_NONE, _NONE, _NONE, VertexStatus.FAILED, 0)
+
+
 @dataclass(frozen=True)
 class QuantileSolution:
     """The minimum at one quantile, with its certificate.
@@ -150,7 +154,7 @@ class _Programme:
         self.n_pivots = 0
         self.n_passes = 0
         self.solver = "vertex"
-        self.vertex: Vertex | None = None
+        self.vertex = NOWHERE
 
     @property
     def is_row(self) -> Array:
@@ -206,7 +210,6 @@ class _Programme:
 
     def lower_bound(self) -> float:
         """Return the value of the dual variables, a lower bound of the objective."""
-        assert self.vertex is not None
         rows, dual = self.rows, self.vertex.dual
         residual = rows.y - rows.A @ self.anchor
         unbalanced = np.abs(rows.linear + dual @ rows.A)
@@ -291,7 +294,7 @@ class _Fit:
         problem = self.problem
         Z = self.coordinates.rows(problem.X)
         sums = problem.w @ np.abs(Z)
-        programmes = []
+        programmes: list[_Programme] = []
         every = np.arange(problem.n_rows)
         nothing = np.zeros(problem.n_rows, dtype=bool)
         self.rates = np.zeros(problem.n_columns)
@@ -473,7 +476,6 @@ class _Fit:
     ) -> QuantileSolution:
         problem, vertex = self.problem, programme.vertex
         coef, intercept = self.coordinates.coefficients(theta, problem)
-        assert vertex is not None
         gap = abs(value - programme.lower_bound())  # below only by rounding
         if gap > 1e-3 * TOLERANCE * value:
             gap /= max(value, ROUNDING * self._terms(coef, intercept), 1e-300)
