@@ -17,7 +17,12 @@ from skgrad.estimators.scaling import weighted_mean_and_scale
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.optim import get_optimizer
-from skgrad.solvers import QuantileProblem, QuantileSolution, solve_quantiles
+from skgrad.solvers import (
+    QuantileProblem,
+    QuantileSolution,
+    solve_ordered_quantiles,
+    solve_quantiles,
+)
 from skgrad.train import Fit, Frame, TrainState
 from skgrad.typing import Array
 
@@ -251,7 +256,9 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
             return None
         began = perf_counter()
         levels, _ = read_levels(type(self).__name__, self.quantile)
-        solutions = solve_quantiles(self._problem(work), levels)
+        together = self.non_crossing == "constrained"
+        solve = solve_ordered_quantiles if together else solve_quantiles
+        solutions = solve(self._problem(work), levels)
         work.solutions = solutions
         coef = np.array([s.coef for s in solutions]) * work.frame.x_scale
         parts = [coef.ravel()]
@@ -302,6 +309,6 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
 
     def _predicted(self, X: Any) -> Array:
         predicted = super()._predicted(X)
-        if self.non_crossing == "rearrange":
+        if self.non_crossing != "none":
             predicted = np.sort(predicted, axis=1)
         return predicted

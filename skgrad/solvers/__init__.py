@@ -1,5 +1,6 @@
 """Solvers for problems with a structure of their own."""
 
+from skgrad.solvers.crossing import solve_ordered_quantiles
 from skgrad.solvers.highs import minimize_highs
 from skgrad.solvers.problem import QuantileProblem
 from skgrad.solvers.quantile import QuantileSolution, solve_quantiles
@@ -19,6 +20,7 @@ __all__ = [
     "VertexStatus",
     "minimize_highs",
     "minimize_vertex",
+    "solve_ordered_quantiles",
     "solve_quantiles",
     "starting_basis",
 ]

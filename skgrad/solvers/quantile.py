@@ -7,19 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgrad.exceptions import SolverError
-from skgrad.solvers.highs import minimize_highs
 from skgrad.solvers.problem import QuantileProblem
+from skgrad.solvers.programme import TOLERANCE, Programme
 from skgrad.solvers.smoothing import Coordinates, locate
 from skgrad.solvers.tilted import TiltedRows
-from skgrad.solvers.vertex import (
-    Vertex,
-    VertexStatus,
-    minimize_vertex,
-    starting_basis,
-)
+from skgrad.solvers.vertex import VertexStatus
 from skgrad.typing import Array
 
-__all__ = ["QuantileSolution", "solve_quantiles"]
+__all__ = ["QuantileFit", "QuantileSolution", "solve_quantiles"]
 
 # The programme has this many rows per coefficient and per root of the number of rows.
 ROWS_PER_COLUMN, ROWS_PER_ROOT = 6, 2
@@ -30,13 +25,8 @@ MOST = 4
 # The part of the rows that is located first: this many times the root of n q.
 PART, FEWEST = 4.0, 40
 MAX_ROUNDS = 60
-# A gap above this, relative to the objective, is not accepted. An objective below this
-# part of the numbers it is the difference of is one of rounding.
-TOLERANCE, ROUNDING = 1e-9, 1e-5
-
-
-_NONE = np.empty(0)
-NOWHERE = Vertex(_NONE, _NONE, _NONE, VertexStatus.FAILED, 0)
+# An objective below this part of the numbers it is made of is one of rounding.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -135,91 +125,10 @@ def solve_quantiles(
     >>> median.coef, median.duality_gap < 1e-12
     (array([1.]), True)
     """
-    return _Fit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
+    return QuantileFit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
 
 
-class _Programme:
-    """What is left of the problem of one level: the rows near zero, and a constant."""
-
-    def __init__(
-        self, quantile: float, rows: TiltedRows, index: Array, above: Array
-    ) -> None:
-        self.quantile = quantile
-        self.rows = rows
-        self.index = index  # number of each row's row in the problem, -1 for unit rows
-        self.above = above
-        self.constant = 0.0  # of the rows that are fixed, at the coefficients `anchor`
-        self.anchor = np.zeros(rows.n_columns)
-        self.basis: Array | None = None
-        self.n_pivots = 0
-        self.n_passes = 0
-        self.solver = "vertex"
-        self.vertex = NOWHERE
-
-    @property
-    def is_row(self) -> Array:
-        """Which rows of the programme are rows of the problem."""
-        return self.index >= 0
-
-    def slope(self, at: Array, w: Array) -> Array:
-        """Return the slopes of rows that are fixed."""
-        return w * np.where(self.above[at], self.quantile, self.quantile - 1.0)
-
-    def add(self, at: Array, Z: Array, y: Array, w: Array, fixed: bool) -> None:
-        """Let rows of the problem join."""
-        q = self.quantile
-        linear = self.rows.linear
-        if fixed:
-            slope = self.slope(at, w)
-            linear = linear - slope @ Z
-            self.constant -= float(slope @ (y - Z @ self.anchor))
-        new = TiltedRows(Z, y, w * q, w * (1.0 - q), linear)
-        self.rows = self.rows.joined(new).with_linear(linear)
-        self.index = np.concatenate([self.index, at])
-
-    def minimize(self, start: Array) -> Vertex:
-        """Minimise, from the last basis or rows near zero at `start`."""
-        if self.basis is None:
-            self._make_basis(start)
-        assert self.basis is not None
-        vertex = minimize_vertex(self.rows, self.basis)
-        self.n_pivots += vertex.n_pivots
-        self.basis = vertex.basis
-        if vertex.status is VertexStatus.FAILED:
-            vertex = self.minimize_otherwise()
-        self.vertex = vertex
-        return vertex
-
-    def minimize_otherwise(self) -> Vertex:
-        """Minimise by HiGHS."""
-        self.basis, self.solver = None, "highs"
-        return minimize_highs(self.rows)
-
-    def _make_basis(self, start: Array) -> None:
-        distance = np.abs(self.rows.y - self.rows.A @ start)
-        basis, missing = starting_basis(self.rows.A, distance)
-        if len(missing):
-            # Rows without a slope: they complete the basis, and change nothing.
-            q, m = self.rows.n_columns, len(missing)
-            none = np.zeros(m)
-            units = TiltedRows(np.eye(q)[missing], start[missing], none, none, none)
-            basis = np.append(basis, len(self.rows) + np.arange(m))
-            self.rows = self.rows.joined(units)
-            self.index = np.append(self.index, np.full(m, -1))
-        self.basis = basis
-
-    def lower_bound(self) -> float:
-        """Return the value of the dual variables, a lower bound of the objective."""
-        rows, dual = self.rows, self.vertex.dual
-        residual = rows.y - rows.A @ self.anchor
-        unbalanced = np.abs(rows.linear + dual @ rows.A)
-        scale = np.abs(rows.linear) + np.abs(dual) @ np.abs(rows.A)
-        if (unbalanced > TOLERANCE * scale + 1e-300).any():
-            return -np.inf
-        return float(self.constant + dual @ residual)
-
-
-class _Fit:
+class QuantileFit:
     """One fit of all levels."""
 
     def __init__(self, problem: QuantileProblem, quantiles: Array, seed: int) -> None:
@@ -239,8 +148,8 @@ class _Fit:
     def run(self) -> list[QuantileSolution]:
         """Solve."""
         theta = self._start()
-        programmes = self._whole(theta) if self.direct else self._near(theta)
-        return self._finished(programmes)
+        self.programmes = self._whole(theta) if self.direct else self._near(theta)
+        return self._finished(self.programmes)
 
     # --- where to begin -----------------------------------------------------------
 
@@ -289,19 +198,19 @@ class _Fit:
 
     # --- programmes ---------------------------------------------------------------
 
-    def _whole(self, theta: Array) -> list[_Programme]:
+    def _whole(self, theta: Array) -> list[Programme]:
         """Return programmes of all rows."""
         problem = self.problem
         Z = self.coordinates.rows(problem.X)
         sums = problem.w @ np.abs(Z)
-        programmes: list[_Programme] = []
+        programmes: list[Programme] = []
         every = np.arange(problem.n_rows)
         nothing = np.zeros(problem.n_rows, dtype=bool)
         self.rates = np.zeros(problem.n_columns)
         for level, start in zip(self.quantiles, theta, strict=True):
             units, self.rates = self._units(level, sums)
             outside = np.full(len(units), -1)
-            programme = _Programme(level, units, outside, nothing.copy())
+            programme = Programme(level, units, outside, nothing.copy())
             programme.add(every, Z, problem.y, problem.w, fixed=False)
             programme.anchor = start
             if programmes and programmes[-1].basis is not None:
@@ -312,7 +221,7 @@ class _Fit:
             programmes.append(programme)
         return programmes
 
-    def _near(self, theta: Array) -> list[_Programme]:
+    def _near(self, theta: Array) -> list[Programme]:
         """Return programmes of the rows near zero, the others fixed to their signs."""
         problem, coordinates = self.problem, self.coordinates
         q = problem.n_columns
@@ -335,7 +244,7 @@ class _Fit:
             self._solve(programme)
         return programmes
 
-    def _surveyed(self, theta: Array, cut: Array) -> list[_Programme]:
+    def _surveyed(self, theta: Array, cut: Array) -> list[Programme]:
         """Fix the signs of the rows beyond `cut`; the others make programmes."""
         problem, coordinates = self.problem, self.coordinates
         K, n = len(theta), problem.n_rows
@@ -349,13 +258,13 @@ class _Fit:
         for at, X, y, w in problem.blocks():
             R = coef @ X.T
             np.subtract(y - intercept[:, None], R, out=R)
-            above[:, at] = R > 0
-            slopes = np.where(R > 0, levels, levels - 1.0)
+            np.greater(R, 0, out=above[:, at])
+            slopes = above[:, at] + (levels - 1.0)
             slopes *= w
             weighted += slopes @ X
             total += slopes.sum(axis=1)
-            value += np.einsum("ki,ki->k", slopes, R)
-            np.abs(R, out=R)
+            value += (levels[:, 0] - 0.5) * (R @ w)
+            value += 0.5 * (np.abs(R, out=R) @ w)
             for k in range(K):
                 inside = np.flatnonzero(R[k] <= cut[k])
                 near[k].append((inside + at.start, R[k, inside]))
@@ -367,7 +276,7 @@ class _Fit:
         for k, level in enumerate(self.quantiles):
             units, self.rates = self._units(level, sums)
             outside = np.full(len(units), -1)
-            programme = _Programme(
+            programme = Programme(
                 level, units.with_linear(linear[k]), outside, above[k]
             )
             programme.anchor, programme.constant = theta[k], float(value[k])
@@ -380,13 +289,13 @@ class _Fit:
             programmes.append(programme)
         return programmes
 
-    def _join(self, programme: _Programme, at: Array) -> None:
+    def _join(self, programme: Programme, at: Array) -> None:
         """Let rows that are fixed join a programme."""
         problem = self.problem
         Z = self.coordinates.rows(problem.X[at].astype(np.float64, copy=False))
         programme.add(at, Z, problem.y[at], problem.w[at], fixed=True)
 
-    def _solve(self, programme: _Programme) -> None:
+    def _solve(self, programme: Programme) -> None:
         """Minimise a programme; one without a minimum has too few rows."""
         start = programme.anchor
         while programme.minimize(start).status is VertexStatus.UNBOUNDED:
@@ -412,7 +321,7 @@ class _Fit:
 
     # --- the end ------------------------------------------------------------------
 
-    def _finished(self, programmes: list[_Programme]) -> list[QuantileSolution]:
+    def _finished(self, programmes: list[Programme]) -> list[QuantileSolution]:
         """Check the signs that were fixed, and solve again, until all are right."""
         solutions: list[QuantileSolution | None] = [None] * len(programmes)
         left = list(range(len(programmes)))
@@ -428,7 +337,9 @@ class _Fit:
                     self._solve(programmes[k])
                     again.append(k)
                     continue
-                solution = self._solution(programmes[k], t, value)
+                # Below the bound only by rounding.
+                gap = abs(value - programmes[k].lower_bound())
+                solution = self._solution(programmes[k], t, value, gap)
                 if solution.duality_gap > TOLERANCE:
                     if programmes[k].solver == "highs":
                         raise self._not_certified(solution)
@@ -444,39 +355,36 @@ class _Fit:
         )
 
     def _checked(
-        self, programmes: list[_Programme], theta: Array
+        self, programmes: list[Programme], theta: Array
     ) -> tuple[Array, list[Array]]:
         """Return objectives, and the fixed rows whose sign is wrong."""
         problem = self.problem
         coef, intercept = self.coordinates.coefficients(theta, problem)
+        tilt = np.array([programme.quantile for programme in programmes]) - 0.5
         values = np.abs(theta) @ self.rates
         wrong: list[list[Array]] = [[] for _ in programmes]
         for at, X, y, w in problem.blocks():
             R = coef @ X.T
             np.subtract(y - intercept[:, None], R, out=R)
             for k, programme in enumerate(programmes):
-                r, q = R[k], programme.quantile
-                above = r > 0
-                values[k] += w @ np.where(above, q * r, (q - 1.0) * r)
-                other = np.flatnonzero(above != programme.above[at])
+                other = np.flatnonzero((R[k] > 0) != programme.above[at])
                 noise = np.abs(y[other]) + np.abs(X[other]) @ np.abs(coef[k])
                 noise += np.abs(intercept[k])
-                apart = np.abs(r[other]) > 1e-13 * noise
+                apart = np.abs(R[k, other]) > 1e-13 * noise
                 wrong[k].append(other[apart] + at.start)
-        for programme in programmes:
-            programme.n_passes += 1
+            values += tilt * (R @ w)
+            values += 0.5 * (np.abs(R, out=R) @ w)
         rows = []
         for programme, parts in zip(programmes, wrong, strict=True):
-            index = np.concatenate(parts)
-            rows.append(np.setdiff1d(index, programme.index, assume_unique=False))
+            programme.n_passes += 1
+            rows.append(np.setdiff1d(np.concatenate(parts), programme.index))
         return values, rows
 
     def _solution(
-        self, programme: _Programme, theta: Array, value: float
+        self, programme: Programme, theta: Array, value: float, gap: float
     ) -> QuantileSolution:
         problem, vertex = self.problem, programme.vertex
         coef, intercept = self.coordinates.coefficients(theta, problem)
-        gap = abs(value - programme.lower_bound())  # below only by rounding
         if gap > 1e-3 * TOLERANCE * value:
             gap /= max(value, ROUNDING * self._terms(coef, intercept), 1e-300)
         elif value > 0:

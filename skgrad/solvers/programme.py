@@ -1,0 +1,130 @@
+"""The small linear programme that is left of a quantile regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skgrad.solvers.highs import minimize_highs
+from skgrad.solvers.tilted import TiltedRows
+from skgrad.solvers.vertex import (
+    Vertex,
+    VertexStatus,
+    minimize_vertex,
+    starting_basis,
+)
+from skgrad.typing import Array
+
+__all__ = ["TOLERANCE", "Programme", "lower_bound"]
+
+# A duality gap above this, relative to the objective, is not accepted.
+TOLERANCE = 1e-9
+
+_NONE = np.empty(0)
+NOWHERE = Vertex(_NONE, _NONE, _NONE, VertexStatus.FAILED, 0)
+
+
+class Programme:
+    """What is left of the problem of one level: the rows near zero, and a constant."""
+
+    def __init__(
+        self, quantile: float, rows: TiltedRows, index: Array, above: Array
+    ) -> None:
+        self.quantile = quantile
+        self.rows = rows
+        self.index = index  # number of each row's row in the problem, -1 for unit rows
+        self.above = above
+        self.constant = 0.0  # of the rows that are fixed, at the coefficients `anchor`
+        self.anchor = np.zeros(rows.n_columns)
+        self.basis: Array | None = None
+        self.n_pivots = 0
+        self.n_passes = 0
+        self.solver = "vertex"
+        self.vertex = NOWHERE
+
+    @property
+    def is_row(self) -> Array:
+        """Which rows of the programme are rows of the problem."""
+        return self.index >= 0
+
+    def slope(self, at: Array, w: Array) -> Array:
+        """Return the slopes of rows that are fixed."""
+        return w * np.where(self.above[at], self.quantile, self.quantile - 1.0)
+
+    def add(self, at: Array, Z: Array, y: Array, w: Array, fixed: bool) -> None:
+        """Let rows of the problem join."""
+        q = self.quantile
+        linear = self.rows.linear
+        if fixed:
+            slope = self.slope(at, w)
+            linear = linear - slope @ Z
+            self.constant -= float(slope @ (y - Z @ self.anchor))
+        new = TiltedRows(Z, y, w * q, w * (1.0 - q), linear)
+        self.rows = self.rows.joined(new).with_linear(linear)
+        self.index = np.concatenate([self.index, at])
+
+    def minimize(self, start: Array) -> Vertex:
+        """Minimise, from the last basis or rows near zero at `start`."""
+        if self.basis is None:
+            self.make_basis(start)
+        vertex = minimize_vertex(self.rows, self.basis_rows)
+        self.n_pivots += vertex.n_pivots
+        self.basis = vertex.basis
+        if vertex.status is VertexStatus.FAILED:
+            vertex = self.minimize_otherwise()
+        self.vertex = vertex
+        return vertex
+
+    def minimize_otherwise(self) -> Vertex:
+        """Minimise by HiGHS."""
+        self.basis, self.solver = None, "highs"
+        return minimize_highs(self.rows)
+
+    @property
+    def basis_rows(self) -> Array:
+        """The rows of the last basis."""
+        assert self.basis is not None
+        return self.basis
+
+    def make_basis(self, start: Array) -> None:
+        """Choose a basis of rows near zero at some coefficients."""
+        distance = np.abs(self.rows.y - self.rows.A @ start)
+        basis, missing = starting_basis(self.rows.A, distance)
+        if len(missing):
+            # Rows without a slope: they complete the basis, and change nothing.
+            q, m = self.rows.n_columns, len(missing)
+            none = np.zeros(m)
+            units = TiltedRows(np.eye(q)[missing], start[missing], none, none, none)
+            basis = np.append(basis, len(self.rows) + np.arange(m))
+            self.rows = self.rows.joined(units)
+            self.index = np.append(self.index, np.full(m, -1))
+        self.basis = basis
+
+    def lower_bound(self) -> float:
+        """Return the value of the dual variables, a lower bound of the objective."""
+        return self.constant + lower_bound(self.rows, self.vertex.dual, self.anchor)
+
+
+def lower_bound(rows: TiltedRows, dual: Array, anchor: Array) -> float:
+    """Return the value of dual variables, less the linear term at some coefficients.
+
+    It is minus infinity where they do not balance the linear term.
+
+    Parameters
+    ----------
+    rows : TiltedRows
+        The programme.
+    dual : array of shape (m,)
+        Within the slopes of the rows.
+    anchor : array of shape (q,)
+        Coefficients: near the solution fewest digits are lost.
+
+    Returns
+    -------
+    float
+        A lower bound of ``rows.value(coef) + rows.linear @ anchor`` for all ``coef``.
+    """
+    unbalanced = np.abs(rows.linear + dual @ rows.A)
+    scale = np.abs(rows.linear) + np.abs(dual) @ np.abs(rows.A)
+    if (unbalanced > TOLERANCE * scale + 1e-300).any():
+        return -np.inf
+    return float(dual @ (rows.y - rows.A @ anchor))
