@@ -152,7 +152,7 @@ class _OrderedFit(QuantileFit):
             for programme, t, value in zip(self.programmes, theta, values, strict=True)
         ]
         for solution in solutions:
-            if solution.duality_gap > TOLERANCE:
+            if not solution.duality_gap <= TOLERANCE:
                 raise self._not_certified(solution)
         return solutions
 

@@ -24,7 +24,12 @@ DIRECT = 3
 MOST = 4
 # The part of the rows that is located first: this many times the root of n q.
 PART, FEWEST = 4.0, 40
+# The part of these that is in the first window of smoothing.
+WINDOW = 0.25
 MAX_ROUNDS = 60
+# The error of locating is at most this part of that of a part of the rows, and leaves
+# this margin to the rows that are fixed.
+PRECISE, MARGIN = 0.3, 4.0
 # An objective below this part of the numbers it is made of is one of rounding.
 ROUNDING = 1e-5
 
@@ -225,18 +230,22 @@ class QuantileFit:
         """Return programmes of the rows near zero, the others fixed to their signs."""
         problem, coordinates = self.problem, self.coordinates
         q = problem.n_columns
-        width = np.full(len(theta), np.quantile(np.abs(self.residual), 0.5))
-        enough = max(8 * q, (self.n_near // 6) ** 2 // q)
+        away = np.abs(self.residual)
+        away = away[away > 0] if away.any() else np.ones(1)
+        width = np.full(len(theta), np.quantile(away, WINDOW))
         if self.part is not problem:
-            few = 8 * q
-            found = locate(self.part, coordinates, self.quantiles, theta, width, few)
-            # The error left is that of a random part of the rows, by the density of
-            # the residuals at zero.
-            spread = np.sqrt(
-                q * len(self.part.y) * self.quantiles * (1 - self.quantiles)
+            # What is left is the error of a random part of the rows: this many rows
+            # are in a window of its half-width, by the density of the residuals.
+            variance = self.quantiles * (1.0 - self.quantiles)
+            random = np.sqrt(q * len(self.part.y) * variance)
+            parts = self.quantiles, theta, width, PRECISE * random
+            found = locate(self.part, coordinates, *parts)
+            theta, width = (
+                found.theta,
+                2 * found.width * random / np.maximum(found.count, 1),
             )
-            theta, width = found.theta, 2 * found.width * spread / found.count
-        found = locate(problem, coordinates, self.quantiles, theta, width, enough)
+        reach = np.full(len(theta), self.n_near / MARGIN)
+        found = locate(problem, coordinates, self.quantiles, theta, width, reach)
         self.n_passes += found.n_passes
         cut = found.width * (self.n_near / np.maximum(found.count, 1))
         programmes = self._surveyed(found.theta, cut)
@@ -340,7 +349,7 @@ class QuantileFit:
                 # Below the bound only by rounding.
                 gap = abs(value - programmes[k].lower_bound())
                 solution = self._solution(programmes[k], t, value, gap)
-                if solution.duality_gap > TOLERANCE:
+                if not solution.duality_gap <= TOLERANCE:
                     if programmes[k].solver == "highs":
                         raise self._not_certified(solution)
                     programmes[k].vertex = programmes[k].minimize_otherwise()

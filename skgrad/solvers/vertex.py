@@ -31,7 +31,7 @@ SHARE = 1.0 - 100 * ROUNDING
 # From so many numbers in the rows on, pivots are compiled: 14 for 64 us each at 500
 # rows of 51, 9 for 28 ms in all at 800 rows of 100. The first use takes 36 ms in each
 # process, and 170 ms more once per machine.
-COMPILED_FROM = 30_000
+COMPILED_FROM = 20_000
 
 
 class VertexStatus(Enum):
