@@ -214,9 +214,8 @@ class _Together:
         if vertex.status is not VertexStatus.OPTIMAL:
             return False
         block = np.searchsorted(starts, vertex.basis, side="right") - 1
-        self.basis = list(
-            zip(block.tolist(), (vertex.basis - starts[block]).tolist(), strict=True)
-        )
+        places = np.column_stack([block, vertex.basis - starts[block]])
+        self.basis = [(int(k), int(i)) for k, i in places]
         self.rows, self.vertex = rows, vertex
         self.theta = vertex.coef.reshape(len(self.programmes), self.q)
         for k, programme in enumerate(self.programmes):
