@@ -61,6 +61,16 @@ class QuantileSolution:
         Pivots of the vertex method, and how often all rows were read.
     solver : {"vertex", "highs"}
         What solved the last programme.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.solvers import QuantileProblem, solve_quantiles
+    >>> y = np.array([0.0, 1.0, 5.0])
+    >>> problem = QuantileProblem(np.empty((3, 0)), y, np.ones(3))
+    >>> (median,) = solve_quantiles(problem, np.array([0.5]))
+    >>> median.intercept, median.objective, median.dual.tolist()
+    (1.0, 2.5, [-0.5, 0.0, 0.5])
     """
 
     quantile: float

@@ -35,7 +35,14 @@ COMPILED_FROM = 20_000
 
 
 class VertexStatus(Enum):
-    """How the descent ended; the value is the sentence a user reads."""
+    """How the descent ended; the value is the sentence a user reads.
+
+    Examples
+    --------
+    >>> from skgrad.solvers import VertexStatus
+    >>> VertexStatus.OPTIMAL.value
+    'no edge leads downhill'
+    """
 
     OPTIMAL = "no edge leads downhill"
     UNBOUNDED = "the objective falls without end along an edge"
@@ -58,6 +65,16 @@ class Vertex:
         How the descent ended.
     n_pivots : int
         Exchanges of a row of the basis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.solvers import TiltedRows, minimize_vertex
+    >>> one = np.ones((1, 1))
+    >>> rows = TiltedRows(one, np.array([3.0]), one[0], one[0], np.zeros(1))
+    >>> vertex = minimize_vertex(rows, np.array([0]))
+    >>> vertex.coef, vertex.basis, vertex.n_pivots
+    (array([3.]), array([0]), 0)
     """
 
     coef: Array
