@@ -18,7 +18,6 @@ from skgrad.estimators.columns import constant_columns, equal_columns, spread_ro
 from skgrad.estimators.fitting import Fitting
 from skgrad.exceptions import DataWarning, FitWarning
 from skgrad.train import Fit, StopReason, recovered
-from skgrad.train.evaluation import Evaluation
 from skgrad.typing import Array
 
 __all__ = ["CHECKS", "examine"]
@@ -385,9 +384,7 @@ def _all_zero_coefficients(case: Case) -> str | None:
     l1 = e.alpha * e.l1_ratio
     if e._is_network or not l1 or case.fit.params[objective.mask].any():
         return None
-    gradient = Evaluation(objective, case.work.data, case.work.frame)(case.fit.params)[
-        1
-    ]
+    gradient = case.work.gradient(case.fit.params)
     most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / e.l1_ratio
     # With constant inputs or targets what is left is rounding, and no alpha helps.
     if most <= np.finfo(np.float64).eps * e.alpha:

@@ -36,6 +36,7 @@ from skgrad.train import (
     mode,
     row_keys,
 )
+from skgrad.train.evaluation import Evaluation
 from skgrad.typing import Array
 
 __all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
@@ -333,6 +334,19 @@ class Fitting:
         estimator._loss = self.objective.loss
         estimator.n_outputs_ = self.objective.n_outputs or 1
         estimator._publish()
+
+    def gradient(self, params: Array) -> Array:
+        """Return the gradient of the mean loss (and a quadratic penalty).
+
+        At an exact solution it is that of the dual variables: where a loss has a kink,
+        the slope that balances the penalty.
+        """
+        if not self.solutions:
+            return Evaluation(self.objective, self.data, self.frame)(params)[1]
+        dual = np.array([s.dual for s in self.solutions]) * self.data.w
+        slopes = -(dual @ self.data.X) / self.frame.x_scale
+        parts = [slopes, -dual.sum(axis=1)][: len(self.objective.shapes)]
+        return np.concatenate([part.ravel() for part in parts]) / self.n_rows
 
     def attributes(self, state: TrainState) -> dict[str, Any]:
         """Return what makes a copy of the estimator predict with the given state."""
