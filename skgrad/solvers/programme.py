@@ -87,15 +87,21 @@ class Programme:
 
     def make_basis(self, start: Array) -> None:
         """Choose a basis of rows near zero at some coefficients."""
-        distance = np.abs(self.rows.y - self.rows.A @ start)
-        basis, missing = starting_basis(self.rows.A, distance)
+        rows, q = self.rows, self.rows.n_columns
+        distance = np.abs(rows.y - rows.A @ start)
+        # Coefficients that are zero, or at a bound, are determined by that alone.
+        held = np.flatnonzero(~self.is_row & (distance == 0))
+        columns, first = np.unique(rows.A[held].argmax(axis=1), return_index=True)
+        rest = np.setdiff1d(np.arange(q), columns)
+        basis, missing = starting_basis(rows.A[:, rest], distance)
+        basis, missing = np.append(held[first], basis), rest[missing]
         if len(missing):
             # Rows without a slope: they complete the basis, and change nothing.
-            q, m = self.rows.n_columns, len(missing)
+            m = len(missing)
             none = np.zeros(m)
             units = TiltedRows(np.eye(q)[missing], start[missing], none, none, none)
-            basis = np.append(basis, len(self.rows) + np.arange(m))
-            self.rows = self.rows.joined(units)
+            basis = np.append(basis, len(rows) + np.arange(m))
+            self.rows = rows.joined(units)
             self.index = np.append(self.index, np.full(m, -1))
         self.basis = basis
 
