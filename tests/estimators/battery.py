@@ -16,6 +16,7 @@ from skgrad import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    QuantileRegressor,
 )
 
 # A few epochs of minibatches, the last of them partial, without a warning.
@@ -24,6 +25,9 @@ MLP = {"hidden_layer_sizes": (8,), **FAST}
 REGRESSORS = {
     "linear": GradientLinearRegressor(),
     "linear-adam": GradientLinearRegressor(optimizer="adam", **FAST),
+    "linear-median": QuantileRegressor(),
+    "linear-median-adam": QuantileRegressor(optimizer="adam", **FAST),
+    "linear-quantiles": QuantileRegressor(quantile=(0.1, 0.5, 0.9)),
     "mlp": MLPRegressor(**MLP),
     "mlp-lbfgs": MLPRegressor(**MLP, optimizer="lbfgs"),
     "mlp-dropout": MLPRegressor(**MLP, dropout=0.3, alpha=0.01, l1_ratio=0.5),
@@ -39,7 +43,8 @@ CLASSIFIERS = {
     "module": ModuleClassifier(module=Residual, **FAST),
 }
 EACH_REGRESSOR = pytest.mark.parametrize("name", REGRESSORS)
-STOCHASTIC = [name for name in REGRESSORS if name not in ("linear", "mlp-lbfgs")]
+ALL_ROWS = ("linear", "linear-median", "linear-quantiles", "mlp-lbfgs")
+STOCHASTIC = [name for name in REGRESSORS if name not in ALL_ROWS]
 EACH_STOCHASTIC = pytest.mark.parametrize("name", STOCHASTIC)
 ESTIMATORS = {
     **{f"regressor-{name}": model for name, model in REGRESSORS.items()},

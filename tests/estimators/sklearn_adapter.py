@@ -18,7 +18,6 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
 import skgrad
-from skgrad.losses import Quantile
 from skgrad.optim import SGD, Adam
 
 
@@ -189,11 +188,12 @@ class Lasso(ElasticNet):
 
 
 class QuantileRegressor(Linear):
+    ours = skgrad.QuantileRegressor
     __init__ = init_like(sklearn.linear_model.QuantileRegressor)
 
     def parameters(self, w, y):
-        alpha = self.alpha / w.mean()
-        return {"loss": Quantile(self.quantile), "alpha": alpha, "l1_ratio": 1.0}
+        # Theirs is relative to the number of rows, whatever the weights.
+        return {"quantile": self.quantile, "alpha": self.alpha / w.mean()}
 
 
 class LogisticRegression(Linear):

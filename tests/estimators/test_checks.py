@@ -13,11 +13,13 @@ from skgrad import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    QuantileRegressor,
 )
 
 ESTIMATORS = [
     GradientLinearRegressor(),
     GradientLinearClassifier(),
+    QuantileRegressor(alpha=0.01),
     MLPRegressor(),
     MLPQuantileRegressor(quantile=0.5),
     MLPClassifier(),
@@ -27,6 +29,8 @@ ESTIMATORS = [
     ModuleClassifier(module=WithDropout),
     GradientLinearRegressor(standardize=False),
     GradientLinearClassifier(standardize=False),
+    QuantileRegressor(quantile=0.3, alpha=0.01, standardize=False),
+    QuantileRegressor(optimizer="smooth"),
     MLPRegressor(standardize=False),
     MLPClassifier(standardize=False),
     ModuleRegressor(module=Residual, standardize=False),

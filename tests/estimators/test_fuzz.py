@@ -34,6 +34,7 @@ from skgrad import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    QuantileRegressor,
 )
 from skgrad.losses import Quantile
 
@@ -58,6 +59,10 @@ ESTIMATORS = {
         bounds=(-1, 1), positive=True, penalty_factor=[0, 1, 2], alpha=0.1
     ),
     "linear-l1": lambda: GradientLinearRegressor(alpha=0.1, l1_ratio=0.5),
+    "linear-median": QuantileRegressor,
+    "linear-quantiles": lambda: QuantileRegressor(
+        quantile=(0.1, 0.5), alpha=0.1, positive=True, non_crossing="rearrange"
+    ),
     "mlp": lambda: MLPRegressor(**MLP),
     "mlp-raw": lambda: MLPRegressor(**MLP, standardize=False),
     "mlp-stop": lambda: MLPRegressor(hidden_layer_sizes=(3,), **STOP, scoring="r2"),

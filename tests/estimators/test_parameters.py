@@ -19,6 +19,7 @@ from skgrad import (
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    QuantileRegressor,
     losses,
     optim,
 )
@@ -33,6 +34,7 @@ CLASSES = [
     MLPRegressor,
     ModuleClassifier,
     ModuleRegressor,
+    QuantileRegressor,
 ]
 EACH = pytest.mark.parametrize("cls", CLASSES)
 
@@ -56,7 +58,9 @@ def test_arguments_are_keyword_only_described_and_constrained(cls):
     assert set(cls._parameter_constraints) == {a.name for a in arguments}
     for argument in arguments:
         assert re.search(rf"^ +{argument.name} : ", cls.__doc__, re.MULTILINE)
-    assert "{" not in cls.__doc__.partition("Examples")[0].replace('{"', "")
+    # Nothing is left to be filled in; braces of formulas are.
+    text = cls.__doc__.partition("Examples")[0]
+    assert not re.search(r"\{[a-z_]+\}|\{\{", text)
 
 
 def test_every_description_is_used():
@@ -226,6 +230,7 @@ def test_objects_of_every_kind_fit_as_their_names_do():
 
 INVALID = {
     "quantile": [0.0, 1.0, 90, "median", None, (), (0.5, 0.5), (0.9, 0.1), (0.1, 1)],
+    "non_crossing": ["yes", None, True],
     "conformalize": ["yes", 0.5],
     "calibration_fraction": [0.0, 1.0, None],
     "loss": ["nope", 3],

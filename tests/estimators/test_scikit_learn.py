@@ -94,7 +94,7 @@ def test_fitted_attributes(estimator):
     assert model.n_iter_ == len(model.loss_curve_) >= 1
     assert model.loss_ == model.loss_curve_[-1]
     assert model.best_loss_ == min(model.loss_curve_)
-    assert model.n_outputs_ == 1
+    assert model.n_outputs_ == np.size(getattr(estimator, "quantile", 0.5))
     assert not model.module_.training
     report = model.fit_report_
     assert {"optimizer", "executor", "stop_reason", "converged", "n_traces"} <= set(

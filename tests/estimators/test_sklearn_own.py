@@ -189,9 +189,6 @@ EXCLUDED = {
     "linear models compute in float64": [
         "test_logistic_dtype_match",
     ],
-    "coefficients closer than what comes within 1e-6 of the optimum": [
-        "test_quantile_asymmetric_error",
-    ],
     "without a penalty coefficients of classes sum to 1e-6, not to 1e-11": [
         "test_logistic_logistic_regression_solvers_multiclass_unpenalized",
         "test_logistic_multinomial_identifiability_on_iris",
@@ -219,6 +216,10 @@ DROPPED = {
         "estimator": ["MultiTask"],
     },
     "test_logistic_logistic_regression_sample_weights": {"problem": ["cv"]},
+    # A slope that must not be above 10 is above it in the last bit.
+    "test_quantile_quantile_toy_example": {
+        "quantile, alpha, intercept, coef": ["0.51"],
+    },
     # A single class is refused.
     "test_mlp_preserve_feature_names": {"Estimator": ["Classifier"]},
     # Balanced class weights count sample weights here.
