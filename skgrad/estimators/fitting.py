@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -241,7 +242,10 @@ class Fitting:
         epochs = [Epoch(1, objective, score, 1.0)]
         if on_epoch is not None:
             patience = Patience(None, self.max_iter)
-            on_epoch(Progress(state, patience, epochs=epochs, seconds=seconds))
+            progress = Progress(state, patience, epochs=epochs, seconds=seconds)
+            with suppress(StopIteration):  # asked to stop, where it does anyway
+                on_epoch(progress)
+            progress.reason = StopReason.EXACT
         return Fit(state, StopReason.EXACT, epochs, executor="numpy")
 
     def _no_early_stopping(self) -> ParameterError:

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skgrad.core.params import ParamsMixin
 from skgrad.estimators.fitting import Fitting, Rows
@@ -51,9 +52,9 @@ class Exact(ParamsMixin):
         "auto" is "exact" wherever the problem is a linear programme (without a penalty
         or with ``l1_ratio=1``; with weights and bounds), and "smooth" otherwise.
         "exact" finds the minimum, up to rounding, and proves it. "smooth" minimises a
-        sequence of smoothed losses by Newton's method or L-BFGS, and ends some 1e-8
-        above. Names of ``optim.OPTIMIZERS`` and objects as in
-        :class:`GradientLinearRegressor`, stochastic ones too.""",
+        sequence of smoothed losses by Newton's method or L-BFGS, and ends a little
+        above, by 1e-8 to 1e-6 of the minimum. Names of ``optim.OPTIMIZERS`` and objects
+        as in :class:`GradientLinearRegressor`, stochastic ones too.""",
     max_iter="""int, default={default}
         Epochs for a stochastic optimizer, iterations of "smooth"; "exact" needs no
         limit.""",
@@ -292,12 +293,16 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
     @property
     def dual_(self) -> Array:
         """Dual variables of the rows, the certificate of an exact fit."""
+        check_is_fitted(self)
         if not vars(self).get("_solutions"):
             raise AttributeError(
                 "dual_ belongs to an exact fit. Fit with optimizer='auto' and, where "
                 "there is a penalty, l1_ratio=1."
             )
-        dual = np.column_stack([s.dual for s in self._solutions])
+        # Clipped, because dividing them by weights may round across a limit.
+        dual = np.column_stack(
+            [s.dual.clip(s.quantile - 1.0, s.quantile) for s in self._solutions]
+        )
         return dual[:, 0] if self._single else dual
 
     def _coefficients(self, coef, intercept):

@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.calibration import calibration_curve
 
 from skgrad.estimators.base import BaseGradientEstimator
+from skgrad.estimators.quantiles import QuantileMixin
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Quantile, get_loss
 from skgrad.plotting.models import final_estimator, named_models, one_target, require
@@ -67,9 +68,9 @@ class CalibrationDisplay:
     Of classifiers the predicted probability against the frequency of the positive
     class, or, with three or more classes, the probability of the predicted class
     against the accuracy. Of regressors with ``predict_distribution`` the nominal
-    coverage of central intervals against the observed one. Of quantile regressors, one
-    point each, the quantile against the share of targets below. Use
-    :meth:`from_estimator`.
+    coverage of central intervals against the observed one. Of quantile regressors the
+    quantile against the share of targets not above it: a curve of those of one quantile
+    together, and one of each that predicts several. Use :meth:`from_estimator`.
 
     Beneath is the histogram of the probabilities, or of the distribution functions at
     the targets, which is flat if the distributions are right. The grey band is where
@@ -78,7 +79,7 @@ class CalibrationDisplay:
     Parameters
     ----------
     curves : dict of str to CalibrationCurve
-        One per model, by name; quantile regressors together are one.
+        One per model, by name; regressors of one quantile each are one together.
     kind : {"probability", "confidence", "coverage", "quantile"}, default="probability"
         What is claimed.
     n_samples : int, default=None
@@ -162,7 +163,7 @@ class CalibrationDisplay:
                 f"All models must be of one kind. Got {kinds}: draw a display of each."
             )
         if kind == "quantile":
-            curves = {"quantile regressors": _quantile_curve(named, X, y)}
+            curves = _quantile_curves(named, X, y)
         elif kind == "coverage":
             curves = {name: _coverage(model, X, y) for name, model in named.items()}
         else:
@@ -249,20 +250,22 @@ def _kind(model: Any) -> str:
         remedy = "Use a loss with probabilities, such as 'log_loss'."
         require(model, "predict_proba", remedy)
         return "probability" if len(model.classes_) == 2 else "confidence"
-    if _level(final) is not None:
+    if _levels(final):
         return "quantile"
     remedy = "Use loss='gaussian_nll' or 'quantile': a point claims nothing to check."
     require(final, "predict_distribution", remedy)
     return "coverage"
 
 
-def _level(model: Any) -> float | None:
-    """Return which quantile a regressor predicts, or None."""
+def _levels(model: Any) -> list[float]:
+    """Return which quantiles a regressor predicts."""
+    if isinstance(model, QuantileMixin):
+        return [float(level) for level in model.quantiles_]
     if isinstance(model, BaseGradientEstimator):
         loss = get_loss(model.loss)
-        return float(loss.quantile) if isinstance(loss, Quantile) else None
+        return [float(loss.quantile)] if isinstance(loss, Quantile) else []
     level = getattr(model, "quantile", None)  # as scikit-learn's regressors call it
-    return None if level is None else float(level)
+    return [] if level is None else [float(level)]
 
 
 def _reliability(
@@ -290,11 +293,18 @@ def _coverage(model: Any, X: Any, y: Array) -> CalibrationCurve:
     )
 
 
-def _quantile_curve(models: Mapping[str, Any], X: Any, y: Array) -> CalibrationCurve:
-    """Return the shares of targets that are not above the predictions."""
-    points = sorted(
-        (_level(final_estimator(model)), float((y <= model.predict(X)).mean()))
-        for model in models.values()
-    )
-    claimed, observed = zip(*points, strict=True)
-    return CalibrationCurve(claimed, observed)
+def _quantile_curves(
+    models: Mapping[str, Any], X: Any, y: Array
+) -> dict[str, CalibrationCurve]:
+    """Return a curve of each model of several quantiles, and one of all others."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for name, model in models.items():
+        levels = _levels(final_estimator(model))
+        predicted = np.reshape(model.predict(X), (len(y), -1))
+        shares = (y[:, None] <= predicted).mean(axis=0).tolist()
+        curve = name if len(levels) > 1 else "quantile regressors"
+        points.setdefault(curve, []).extend(zip(levels, shares, strict=True))
+    return {
+        name: CalibrationCurve(*zip(*sorted(some), strict=True))
+        for name, some in points.items()
+    }

@@ -10,7 +10,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, QuantileR
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgrad import GradientLinearClassifier, GradientLinearRegressor, losses
+import skgrad
+from skgrad import (
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    MLPQuantileRegressor,
+    losses,
+)
 from skgrad.plotting import CalibrationCurve, CalibrationDisplay
 
 
@@ -89,6 +95,30 @@ def test_quantile_regressors_are_one_curve():
     # Of the rows fitted to, up to the few that are fitted exactly.
     np.testing.assert_allclose(observed, claimed, atol=5 / 200)
     assert display.histogram_ax_ is None
+
+
+def test_each_model_of_several_quantiles_is_a_curve():
+    X, y = make_data(n=200)
+    levels = [0.1, 0.5, 0.9]
+    linear = skgrad.QuantileRegressor(quantile=levels).fit(X, y)
+    network = MLPQuantileRegressor(
+        quantile=(0.2, 0.8), hidden_layer_sizes=(4,), max_iter=2, tol=None
+    )
+    models = {
+        "linear": make_pipeline(StandardScaler(), linear).fit(X, y),
+        "network": network.set_params(random_state=0).fit(X, y),
+        "median": skgrad.QuantileRegressor().fit(X, y),
+        "0.3": QuantileRegressor(quantile=0.3, alpha=0).fit(X, y),
+    }
+    display = CalibrationDisplay.from_estimator(models, X, y)
+    assert list(display.lines_) == ["linear", "network", "quantile regressors"]
+    claimed, observed = display.lines_["linear"].get_data()
+    assert list(claimed) == levels
+    expected = [(y <= f).mean() for f in models["linear"].predict(X).T]
+    np.testing.assert_array_equal(observed, expected)
+    np.testing.assert_allclose(observed, levels, atol=5 / 200)
+    assert list(display.lines_["network"].get_xdata()) == [0.2, 0.8]
+    assert list(display.lines_["quantile regressors"].get_xdata()) == [0.3, 0.5]
 
 
 def test_band_is_that_of_a_binomial_share():
