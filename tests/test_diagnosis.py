@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn import linear_model
 
 import skgrad
 from skgrad import (
     GradientLinearRegressor,
     MLPRegressor,
     ModuleRegressor,
+    QuantileRegressor,
     losses,
     nn,
     optim,
@@ -119,6 +121,10 @@ def all_zero_coefficients():
     GradientLinearRegressor(loss="quantile", alpha=1.0, l1_ratio=1.0).fit(X, Y)
 
 
+def crossing_quantiles():
+    QuantileRegressor(quantile=(0.3, 0.4, 0.5, 0.6)).fit(X, Y)
+
+
 def relative_error(y_true, raw_prediction):
     return skgrad.log(raw_prediction / y_true) ** 2
 
@@ -216,6 +222,13 @@ def one_seed():
     a, b = (model.fit(X, Y).predict(X) for model in models)
     np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def penalty_by_default():
+    theirs = linear_model.QuantileRegressor().fit(X, Y)
+    ours = QuantileRegressor().fit(X, Y)
+    assert not theirs.coef_.any()
+    assert ours.pinball_loss(X, Y) < 0.2 * abs(Y - theirs.predict(X)).mean() / 2
 
 
 def column_of_targets():

@@ -396,6 +396,31 @@ def _all_zero_coefficients(case: Case) -> str | None:
     )
 
 
+# Of the training rows. Where true quantiles are lines, those of 0.1, 0.5 and 0.9 fitted
+# to 120 rows of four inputs with heavy tails cross in 2 to 5 % of them.
+CROSSED = 0.1
+TOUCHING = 1e-9  # of the targets' spread: lines through the same rows meet up to it
+
+
+def _crossing_quantiles(case: Case) -> str | None:
+    """Tell that quantiles fitted one by one are out of order."""
+    e, rows = case.estimator, spread_rows(len(case.inputs), SAMPLE_ROWS)
+    if getattr(e, "non_crossing", None) != "none" or len(e.quantiles_) == 1:
+        return None
+    steps = np.diff(e._raw_of(case.inputs[rows]), axis=1)
+    crossed = steps < -TOUCHING * case.work.rows.y[rows].std()
+    share, most = crossed.any(axis=1).mean(), int(crossed.sum(axis=0).argmax())
+    if share <= CROSSED:
+        return None
+    low, high = e.quantiles_[most : most + 2]
+    return (
+        f"Quantiles of {case.name} cross in {100 * share:.2g} % of the training rows, "
+        f"most often {low:g} and {high:g}: the higher one is predicted to be lower. "
+        "Set non_crossing='rearrange', which sorts the predictions of each row, or "
+        "'constrained', which fits the levels together; or fit fewer levels."
+    )
+
+
 Check = Callable[[Case], str | None]
 CHECKS: dict[str, tuple[Check, type[Warning]]] = {
     "interrupted": (_interrupted, ConvergenceWarning),
@@ -410,4 +435,5 @@ CHECKS: dict[str, tuple[Check, type[Warning]]] = {
     "overfitting": (_overfitting, FitWarning),
     "learned_the_mean": (_learned_the_mean, FitWarning),
     "all_zero_coefficients": (_all_zero_coefficients, FitWarning),
+    "crossing_quantiles": (_crossing_quantiles, FitWarning),
 }

@@ -216,7 +216,9 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     L1, the solution is iterative: a smaller `tol` brings it closer.
 
     Piecewise linear losses (quantile, absolute error) are minimised through a sequence
-    of smoothed losses and come close to the optimum without reaching it exactly.
+    of smoothed losses and come close to the optimum without reaching it exactly. For
+    quantiles, the median among them, take :class:`QuantileRegressor`: it is exact, and
+    has several levels, intervals and standard errors.
 
     Examples
     --------

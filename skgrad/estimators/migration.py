@@ -11,7 +11,8 @@ from skgrad.core.params import did_you_mean
 
 __all__ = ["LINEAR", "NETWORK", "advice", "advising"]
 
-# Of scikit-learn's linear models and networks, and of skorch.
+# Of scikit-learn's linear models and networks, and of skorch; and what one estimator
+# here has and another has not.
 SHARED = {
     "C": "alpha: alpha = 1 / (C * n_samples), with standardize=False",
     "average": "optimizer=optim.Averaged(optim.SGD(), decay=1.0)",
@@ -21,6 +22,8 @@ SHARED = {
     "criterion": "loss",
     "eta0": "learning_rate",
     "learning_rate_init": "learning_rate, which is the initial rate",
+    "loss": "quantile, the level; other losses are for GradientLinearRegressor and "
+    "MLPRegressor",
     "lr": "learning_rate",
     "max_epochs": "max_iter",
     "max_fun": "max_iter",
@@ -29,7 +32,10 @@ SHARED = {
     "nesterovs_momentum": "optimizer=optim.SGD(momentum=..., nesterov=True)",
     "penalty": "alpha and l1_ratio: 0 for 'l2', 1 for 'l1'; alpha=0 for none",
     "power_t": "schedule, for example schedule=optim.Exponential(gamma=...)",
+    "quantile": "loss=losses.Quantile(quantile=...), or the estimators "
+    "QuantileRegressor and MLPQuantileRegressor",
     "solver": "optimizer",
+    "solver_options": "nothing: the exact solver has no options",
     "train_split": "early_stopping, with validation_fraction or validation_splitter",
 }
 NETWORK = {**SHARED, "epsilon": "optimizer=optim.Adam(eps=...)"}

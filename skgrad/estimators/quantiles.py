@@ -243,10 +243,9 @@ class QuantileMixin(GradientRegressorMixin):
         levels = np.array([0.5 - 0.5 * coverage, 0.5 + 0.5 * coverage])
         self._check_range(levels, f"predict_interval(coverage={coverage:g})")
         interval = self._interpolated(predicted, levels)
-        kept = self._calibration
-        if kept is None:
-            return interval
-        margin = kept.margin(self._interpolated(kept.predicted, levels), coverage)
+        kept, margin = self._calibration, 0.0
+        if kept is not None:
+            margin = kept.margin(self._interpolated(kept.predicted, levels), coverage)
         middle = interval.mean(axis=1)
         lower = np.minimum(interval[:, 0] - margin, middle)
         upper = np.maximum(interval[:, 1] + margin, middle)

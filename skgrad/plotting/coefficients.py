@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skgrad.estimators.quantiles import QuantileMixin
 from skgrad.exceptions import ParameterError
 from skgrad.plotting.models import final_estimator, named_models, require
 from skgrad.plotting.style import GREY, color, figure_style, panels, shortened
@@ -220,6 +221,8 @@ def _row_names(model: Any, n_rows: int) -> list[str]:
     classes = getattr(model, "classes_", ())
     if len(classes) == n_rows:
         return [str(label) for label in classes]
+    if isinstance(model, QuantileMixin):
+        return [f"quantile {level:g}" for level in model.quantiles_]
     if n_rows == 2 and hasattr(model, "predict_distribution"):
         return ["location", "log scale"]
     return [f"output {i}" for i in range(n_rows)]

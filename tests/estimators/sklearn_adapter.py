@@ -192,8 +192,7 @@ class QuantileRegressor(Linear):
     __init__ = init_like(sklearn.linear_model.QuantileRegressor)
 
     def parameters(self, w, y):
-        # Theirs is relative to the number of rows, whatever the weights.
-        return {"quantile": self.quantile, "alpha": self.alpha / w.mean()}
+        return {"quantile": self.quantile, "alpha": self.alpha}
 
 
 class LogisticRegression(Linear):

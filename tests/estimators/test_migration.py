@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.linear_model import QuantileRegressor, SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import skgrad
@@ -18,6 +18,7 @@ PAIRS = {
     MLPClassifier: skgrad.MLPClassifier,
     SGDRegressor: skgrad.GradientLinearRegressor,
     SGDClassifier: skgrad.GradientLinearClassifier,
+    QuantileRegressor: skgrad.QuantileRegressor,
 }
 THEIRS = [
     (theirs, ours, name)
@@ -75,7 +76,7 @@ def test_other_names_get_the_nearest_of_ours():
 def test_the_signature_and_clones_are_as_before():
     for ours in PAIRS.values():
         parameters = inspect.signature(ours).parameters
-        assert next(iter(parameters)) == "loss"
+        assert next(iter(parameters)) in ("loss", "quantile")
         assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
         assert set(clone(ours(max_iter=7)).get_params()) == set(parameters)
 

@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import skgrad
 from skgrad import QuantileRegressor
 from skgrad.callbacks import Callback, Recorder
-from skgrad.exceptions import ParameterError
+from skgrad.exceptions import FitWarning, ParameterError
 from skgrad.train import StopReason
 
 INF = np.inf
@@ -33,8 +33,8 @@ WEIGHTED = pytest.mark.parametrize("weighted", [False, True], ids=["plain", "wei
 def make_data(n=120, p=4, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, p)) * 10.0 ** (np.arange(p) % 3) + 3.0
-    y = X @ (np.arange(p) - 1.0) + (1 + np.abs(X[:, 0])) * rng.standard_t(3, size=n)
-    return X, y
+    # Errors spread with the first feature: quantiles are lines that do not cross.
+    return X, X @ (np.arange(p) - 1.0) + (1 + X[:, 0]) * rng.standard_t(3, size=n)
 
 
 def make_weights(n=120, weighted=True):
@@ -336,14 +336,35 @@ def crossing():
 
 def test_rearranged_predictions_do_not_cross():
     X, y, levels = crossing()
-    plain = QuantileRegressor(quantile=levels).fit(X, y)
+    with pytest.warns(FitWarning, match="non_crossing='rearrange'"):
+        plain = QuantileRegressor(quantile=levels).fit(X, y)
     model = QuantileRegressor(quantile=levels, non_crossing="rearrange").fit(X, y)
     np.testing.assert_array_equal(model.coef_, plain.coef_)
     assert (np.diff(plain.predict(X)) < 0).any()
     np.testing.assert_array_equal(model.predict(X), np.sort(plain.predict(X), axis=1))
     between = model.predict(X, quantile=[0.15, 0.85])
     assert (np.diff(between) >= 0).all()
-    assert (np.diff(model.predict_interval(X, coverage=0.8)) >= 0).all()
+    # An interval has a lower and an upper end either way.
+    far = 10 * X
+    assert (np.diff(plain.predict(far)[:, [3, 5]], axis=1) < 0).any()
+    for other in (plain, model):
+        assert (np.diff(other.predict_interval(far, coverage=0.2)) >= 0).all()
+
+
+def test_lines_that_cross_are_advised_of():
+    X, y, levels = crossing()
+    model = QuantileRegressor(quantile=levels)
+    with pytest.warns(FitWarning, match=r"cross in \S+ % of the training rows") as said:
+        model.fit(X, y)
+    steps = np.diff(model.predict(X), axis=1) < -1e-6
+    most = steps.sum(axis=0).argmax()
+    share = f"{100 * steps.any(axis=1).mean():.2g} %"
+    assert share in str(said[0].message)
+    assert f"{levels[most]:g} and {levels[most + 1]:g}" in str(said[0].message)
+    assert [a["kind"] for a in model.fit_report_["advice"]] == ["crossing_quantiles"]
+    # Lines through the same rows meet there, and that is no crossing.
+    same = QuantileRegressor(quantile=(0.49, 0.5)).fit(X[:10, :3], y[:10])
+    assert same.fit_report_["advice"] == []
 
 
 def test_levels_between_are_interpolated_and_those_beyond_refused():
@@ -529,7 +550,8 @@ def test_real_rows_with_ties_are_solved():
     # Whole numbers, many of them equal, of 442 patients.
     X, y = load_diabetes(return_X_y=True, scaled=False)
     levels = tuple(np.arange(1, 20) / 20)
-    model = QuantileRegressor(quantile=levels).fit(X, y)
+    with pytest.warns(FitWarning, match="cross in"):
+        model = QuantileRegressor(quantile=levels).fit(X, y)
     assert (model.duality_gap_ < 1e-9).all()
     shares = (y[:, None] < model.predict(X) - 1e-6).mean(axis=0)
     below = (y[:, None] < model.predict(X) + 1e-6).mean(axis=0)

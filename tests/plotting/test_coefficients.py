@@ -10,7 +10,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgrad import GradientLinearClassifier, GradientLinearRegressor
+from skgrad import (
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    QuantileRegressor,
+)
 from skgrad.plotting import CoefficientDisplay
 
 NAMES = ["small", "large", "middle"]
@@ -103,6 +107,13 @@ def test_location_and_scale_are_named():
     model = GradientLinearRegressor(loss="gaussian_nll").fit(X, y)
     display = CoefficientDisplay.from_estimator(model)
     assert list(display.lines_) == ["location", "log scale"]
+
+
+def test_quantiles_are_named():
+    X, y = make_data()
+    model = QuantileRegressor(quantile=(0.1, 0.75)).fit(X, y)
+    display = CoefficientDisplay.from_estimator(model)
+    assert list(display.lines_) == ["quantile 0.1", "quantile 0.75"]
 
 
 def test_names_come_out_of_pipelines_and_searches():
