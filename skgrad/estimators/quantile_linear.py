@@ -259,10 +259,14 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
         levels, _ = read_levels(type(self).__name__, self.quantile)
         together = self.non_crossing == "constrained"
         solve = solve_ordered_quantiles if together else solve_quantiles
-        solutions = solve(self._problem(work), levels)
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                solutions = solve(self._problem(work), levels)
+        except FloatingPointError as error:
+            raise self._too_large(work) from error
         work.solutions = solutions
         coef = np.array([s.coef for s in solutions]) * work.frame.x_scale
-        parts = [coef.ravel()]
+        parts = [coef.ravel() + 0.0]  # no zeros with a sign
         if self.fit_intercept:
             parts.append(np.array([s.intercept for s in solutions]))
         state = TrainState(
@@ -270,6 +274,15 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
         )
         value = sum(s.objective for s in solutions) / work.n_rows
         return work.in_one_step(state, value, perf_counter() - began, on_epoch)
+
+    def _too_large(self, work: Fitting) -> ValueError:
+        X, y = work.data.X, work.data.y
+        return ValueError(
+            f"{type(self).__name__} cannot be fitted in float64: inputs are as large "
+            f"as {np.abs(X).max():.3g} and targets as large as {np.abs(y).max():.3g}. "
+            "Divide them by a power of ten, and look for numbers that stand for "
+            "missing values."
+        )
 
     def _problem(self, work: Fitting) -> QuantileProblem:
         data, p = work.data, work.data.X.shape[1]

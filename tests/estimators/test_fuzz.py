@@ -36,6 +36,7 @@ from skgrad import (
     ModuleRegressor,
     QuantileRegressor,
 )
+from skgrad.exceptions import SolverError
 from skgrad.losses import Quantile
 
 EPOCHS = {"max_iter": 2, "random_state": 0}
@@ -105,8 +106,12 @@ ESTIMATORS = {
 }
 
 # What scikit-learn's own estimators raise; skgrad's errors inherit from these. The
-# last is what its check_array lets through for an int that no float holds.
-ERRORS = (ValueError, TypeError, NotFittedError, AttributeError, OverflowError)
+# last but one is what its check_array lets through for an int that no float holds, the
+# last what the exact solver says where rounding leaves it without a proof.
+ERRORS = (
+    *(ValueError, TypeError, NotFittedError, AttributeError, OverflowError),
+    SolverError,
+)
 WARNINGS = (ConvergenceWarning, DataConversionWarning, UndefinedMetricWarning)
 WEIGHT = np.linspace(0.5, 1.5, 12)
 HUGE = ("wide range", "1e100", "1e160", "1e300", "one of 1e300", "largest floats")

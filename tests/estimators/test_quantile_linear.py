@@ -273,24 +273,21 @@ def test_who_has_no_certificate_says_so():
 # ---------------------------------------------------------------- other optimizers
 
 
+ADAM = {"learning_rate": 5.0, "schedule": "cosine", "batch_size": 40}
+ADAM |= {"max_iter": 100, "tol": None, "random_state": 0}
+
+
 @EACH_LEVEL
 @pytest.mark.parametrize(
-    ("optimizer", "above"), [("smooth", 3e-6), ("lbfgs", 1e-4), ("adam", 0.02)]
+    ("optimizer", "above", "params"),
+    [("smooth", 3e-6, {}), ("lbfgs", 1e-4, {"tol": 1e-8}), ("adam", 5e-3, ADAM)],
 )
-def test_other_optimizers_come_close(optimizer, above, quantile):
+def test_other_optimizers_come_close(optimizer, above, params, quantile):
     X, y = make_data()
     w = make_weights()
     exact = QuantileRegressor(quantile=quantile, optimizer="exact").fit(X, y, w)
-    model = QuantileRegressor(
-        quantile=quantile,
-        optimizer=optimizer,
-        learning_rate=2.0,
-        schedule="cosine",
-        batch_size=20,
-        tol=1e-8 if optimizer != "adam" else None,
-        max_iter=300,
-        random_state=0,
-    ).fit(X, y, w)
+    model = QuantileRegressor(quantile=quantile, optimizer=optimizer, **params)
+    model.fit(X, y, w)
     least = objective(exact, X, y, w, quantile)
     assert least <= objective(model, X, y, w, quantile) <= least * (1 + above)
     assert model.fit_report_["optimizer"] != "Exact"
@@ -427,6 +424,16 @@ def test_two_targets_are_refused():
     X, y = make_data()
     with pytest.raises(ValueError, match=r"one target\. y has shape \(120, 2\)"):
         QuantileRegressor().fit(X, np.column_stack([y, y]))
+
+
+def test_inputs_beyond_float64_are_refused():
+    X, y = make_data()
+    message = r"cannot be fitted in float64: inputs are as large as \S+e\+20\d"
+    with pytest.raises(ValueError, match=message):
+        QuantileRegressor().fit(X * 1e200, y)
+    large = QuantileRegressor().fit(X * 1e100, y * 1e100)
+    expected = QuantileRegressor().fit(X, y)
+    np.testing.assert_allclose(large.coef_, expected.coef_, rtol=1e-7)
 
 
 @pytest.mark.parametrize(
