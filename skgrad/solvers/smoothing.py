@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,7 @@ NOISE, BEND = 0.5, 0.12
 ERRORS, FASTEST, SLOWEST = 3.0, 1e-3, 0.5
 # Rows per coefficient that a window should hold.
 FEWEST = 6
-# A step longer than so many half-widths is cut, and the window grows.
+# A step that moves predictions by more half-widths is cut, and the window grows.
 FURTHEST, WIDER = 2.0, 3.0
 
 
@@ -111,11 +112,12 @@ class Coordinates:
 def _moments(x: Array, centred: bool) -> tuple[Array, Array]:
     """Return means and standard deviations, or zeros and root mean squares."""
     mean = np.mean(x, axis=0, dtype=np.float64)
-    rest = x - mean
-    scale = np.sqrt(np.mean(rest * rest, axis=0))
-    if not centred:
-        mean, scale = 0.0 * mean, np.hypot(mean, scale)
-    return mean, np.where(scale > 1e-13 * np.abs(mean), scale, np.inf)
+    rest = x - mean if centred else x
+    size = np.abs(rest).max(axis=0)  # squares of tiny or huge numbers are none
+    unit = rest / np.where(size > 0, size, 1.0)
+    scale = size * np.sqrt(np.mean(unit * unit, axis=0))
+    counts = scale > 1e-13 * np.abs(mean) * centred
+    return mean * centred, np.where(counts, scale, np.inf)
 
 
 @dataclass(frozen=True)
@@ -186,20 +188,33 @@ def locate(
     theta, width = theta.copy(), width.copy()
     low, high = coordinates.bounds(problem)
     count = np.zeros(len(quantiles), dtype=np.int64)
+    origin, most = theta.copy(), np.full(len(quantiles), np.inf)
+    # By which smoothing may raise a value, per width.
+    rise = 0.25 * float(problem.w.sum())
+    if problem.penalty is not None:
+        rise += 0.5 * float((problem.penalty / coordinates.scale).sum())
     left = np.arange(len(quantiles))
     n_passes = 0
     while len(left) and n_passes < MAX_PASSES:
         n_passes += 1
         parts = theta[left], quantiles[left], width[left]
-        gradients, hessians, counts = _derivatives(problem, coordinates, *parts)
-        count[left] = counts
+        found = _derivatives(problem, coordinates, *parts)
+        count[left] = found.count
         going = []
-        for k, g, H, m in zip(left, gradients, hessians, counts, strict=True):
+        for k, value, g, H, m in zip(left, *found, strict=True):
+            if value > most[k]:  # no step on the smoothed loss leads here
+                theta[k] = origin[k]
+                width[k] *= WIDER
+                going.append(k)
+                continue
+            origin[k], most[k] = theta[k], value + rise * width[k]
             step = _step(theta[k], g, H, low, high)
-            length = float(np.linalg.norm(step)) / width[k]
-            if m < min(2 * q, problem.n_rows) or length > FURTHEST:
-                # Too few rows in the window for what it says of the others.
-                theta[k] += step * min(1.0, FURTHEST / max(length, FURTHEST))
+            # How far predictions move, by the rows in the window.
+            length = float(np.sqrt(2.0 * abs(step @ H @ step) / (max(m, 1) * width[k])))
+            few = m < min(2 * q, problem.n_rows)
+            if few or length > FURTHEST:
+                # Of the rows outside the window, the window says too little.
+                theta[k] += 0.0 if few else step * (FURTHEST / length)
                 width[k] *= WIDER
                 going.append(k)
                 continue
@@ -229,24 +244,38 @@ def _step(theta: Array, g: Array, H: Array, low: Array, high: Array) -> Array:
     return np.clip(theta + step, low, high) - theta
 
 
+class _Derivatives(NamedTuple):
+    """Of each of k levels.
+
+    Values (k,) are those of the loss itself; gradients (k, q) and Hessians (k, q, q)
+    are those of the smoothed one, and counts (k,) the rows in its windows.
+    """
+
+    value: Array
+    gradient: Array
+    hessian: Array
+    count: Array
+
+
 def _derivatives(
     problem: QuantileProblem,
     coordinates: Coordinates,
     theta: Array,
     quantiles: Array,
     width: Array,
-) -> tuple[Array, Array, Array]:
-    """Return gradients (k, q), Hessians (k, q, q) and rows in the windows (k,)."""
+) -> _Derivatives:
+    """Return value and derivatives at some coefficients, from one reading."""
     K, q = theta.shape
     coef, intercept = coordinates.coefficients(theta, problem)
     p = len(coordinates.scale)
-    weighted, total = np.zeros((K, p)), np.zeros(K)
+    weighted, total, value = np.zeros((K, p)), np.zeros(K), np.zeros(K)
     windows: list[tuple[Array, Array]] = []
     half = (0.5 / width)[:, None]
     tilt = (quantiles - 0.5)[:, None]
     for at, X, y, w in problem.blocks():
         slopes = coef @ X.T
         np.subtract(y - intercept[:, None], slopes, out=slopes)
+        value += (quantiles - 0.5) * (slopes @ w) + 0.5 * (np.abs(slopes) @ w)
         slopes *= half
         level, index = np.nonzero(np.abs(slopes) < 0.5)
         windows.append((level, index + at.start))
@@ -269,7 +298,8 @@ def _derivatives(
         # A penalty is a row of a unit vector, smoothed as the others.
         rate = coordinates.scaled(problem.penalty / coordinates.scale)
         slope = np.clip(theta / width[:, None], -1.0, 1.0)
+        value += np.abs(theta) @ rate
         gradient += rate * slope
         curved = np.where(np.abs(slope) < 1.0, rate / width[:, None], 0.0)
         hessian[:, range(q), range(q)] += curved
-    return gradient, hessian, count
+    return _Derivatives(value, gradient, hessian, count)

@@ -380,6 +380,10 @@ class _Descent:
         """Solve for coefficients and dual variables: more stable than an inverse."""
         rows, A = self.rows, self.A[self.basis]
         self.coef = np.linalg.solve(A, rows.y[self.basis])
+        # A coefficient that one row determines alone is exact to the last bit.
+        alone = np.flatnonzero(np.count_nonzero(A, axis=1) == 1)
+        column = np.abs(A[alone]).argmax(axis=1)
+        self.coef[column] = rows.y[self.basis[alone]] / A[alone, column]
         self.basic_dual = 0.0 - np.linalg.solve(
             A.T, rows.linear + self.slopes() @ self.A
         )
