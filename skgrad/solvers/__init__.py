@@ -1,7 +1,6 @@
 """Solvers for problems with a structure of their own."""
 
 from skgrad.solvers.crossing import solve_ordered_quantiles
-from skgrad.solvers.gram_descent import GramMinimum, minimize_gram
 from skgrad.solvers.highs import minimize_highs
 from skgrad.solvers.problem import QuantileProblem
 from skgrad.solvers.quantile import QuantileSolution, solve_quantiles
@@ -14,13 +13,11 @@ from skgrad.solvers.vertex import (
 )
 
 __all__ = [
-    "GramMinimum",
     "QuantileProblem",
     "QuantileSolution",
     "TiltedRows",
     "Vertex",
     "VertexStatus",
-    "minimize_gram",
     "minimize_highs",
     "minimize_vertex",
     "solve_ordered_quantiles",

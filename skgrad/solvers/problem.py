@@ -74,7 +74,10 @@ class QuantileProblem:
             yield at, X, self.y[at], self.w[at]
 
     def rows(self, index: Array) -> QuantileProblem:
-        """Return some of the rows, as a copy."""
+        """Return some of the rows, as a copy, with their part of the penalty."""
         X = self.X[index].astype(np.float64, copy=False)
-        parts: Any = (self.fit_intercept, self.penalty, self.low, self.high)
-        return QuantileProblem(X, self.y[index], self.w[index], *parts)
+        w, penalty = self.w[index], self.penalty
+        if penalty is not None:
+            penalty = penalty * (w.sum() / self.w.sum())
+        parts: Any = (self.fit_intercept, penalty, self.low, self.high)
+        return QuantileProblem(X, self.y[index], w, *parts)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgrad.optim.gram_descent import minimize_gram
 from skgrad.solvers.problem import QuantileProblem
 from skgrad.typing import Array
 
@@ -17,6 +18,8 @@ MAX_PASSES = 12
 WINDOW = 4096
 # Added to the Hessian's diagonal, relative to its mean: dependent columns do not move.
 RIDGE = 1e-10
+# Of steps with a penalty or bounds, relative to what they gain.
+PRECISION, MAX_SWEEPS = 1e-6, 1000
 # What a step leaves, in half-widths of the window: a part of the root of coefficients
 # per row in it, and a part of its own length squared, as the window moves along. On
 # Gaussian and on skewed inputs, with errors of three and more degrees of freedom, 0.4
@@ -189,10 +192,10 @@ def locate(
     low, high = coordinates.bounds(problem)
     count = np.zeros(len(quantiles), dtype=np.int64)
     origin, most = theta.copy(), np.full(len(quantiles), np.inf)
-    # By which smoothing may raise a value, per width.
-    rise = 0.25 * float(problem.w.sum())
+    rise = 0.25 * float(problem.w.sum())  # by which smoothing raises a value, per width
+    rate = np.zeros(q)
     if problem.penalty is not None:
-        rise += 0.5 * float((problem.penalty / coordinates.scale).sum())
+        rate = coordinates.scaled(problem.penalty / coordinates.scale)
     left = np.arange(len(quantiles))
     n_passes = 0
     while len(left) and n_passes < MAX_PASSES:
@@ -201,14 +204,15 @@ def locate(
         found = _derivatives(problem, coordinates, *parts)
         count[left] = found.count
         going = []
-        for k, value, g, H, m in zip(left, *found, strict=True):
+        for k, loss, g, H, m in zip(left, *found, strict=True):
+            value = loss + rate @ np.abs(theta[k])
             if value > most[k]:  # no step on the smoothed loss leads here
                 theta[k] = origin[k]
                 width[k] *= WIDER
                 going.append(k)
                 continue
             origin[k], most[k] = theta[k], value + rise * width[k]
-            step = _step(theta[k], g, H, low, high)
+            step = _step(theta[k], g, H, rate, low, high)
             # How far predictions move, by the rows in the window.
             length = float(np.sqrt(2.0 * abs(step @ H @ step) / (max(m, 1) * width[k])))
             few = m < min(2 * q, problem.n_rows)
@@ -228,27 +232,32 @@ def locate(
     return Located(theta, width, count, n_passes)
 
 
-def _step(theta: Array, g: Array, H: Array, low: Array, high: Array) -> Array:
-    """Return a step of Newton's method, projected onto the bounds.
-
-    D. P. Bertsekas, Projected Newton methods for optimization problems with simple
-    constraints, SIAM Journal on Control and Optimization 20 (1982) 221-246.
-    """
-    free = ~(((theta <= low) & (g > 0)) | ((theta >= high) & (g < 0)))
-    part, step = H[np.ix_(free, free)], np.zeros_like(theta)
-    size = np.trace(part) / max(1, len(part))
+def _step(
+    theta: Array, g: Array, H: Array, rate: Array, low: Array, high: Array
+) -> Array:
+    """Return a step of Newton's method, with the penalty and within the bounds."""
+    size = np.trace(H) / max(1, len(H))
     if not size > 0:
-        return step
-    part[np.diag_indices_from(part)] += RIDGE * size
-    step[free] = -np.linalg.solve(part, g[free])
-    return np.clip(theta + step, low, high) - theta
+        return np.zeros_like(theta)
+    H[np.diag_indices_from(H)] += RIDGE * size
+    if not (rate.any() or np.isfinite(low).any() or np.isfinite(high).any()):
+        return -np.linalg.solve(H, g)
+    within = (
+        PRECISION * abs(float(g @ theta))
+        + PRECISION * float(np.abs(g).max()) ** 2 / size
+    )
+    minimum = minimize_gram(
+        H, H @ theta - g, rate, low, high, theta, tol=within, max_sweeps=MAX_SWEEPS
+    )
+    return minimum.coef - theta
 
 
 class _Derivatives(NamedTuple):
     """Of each of k levels.
 
-    Values (k,) are those of the loss itself; gradients (k, q) and Hessians (k, q, q)
-    are those of the smoothed one, and counts (k,) the rows in its windows.
+    Values (k,) are those of the loss itself, without the penalty; gradients (k, q) and
+    Hessians (k, q, q) are those of the smoothed one, and counts (k,) the rows in its
+    windows.
     """
 
     value: Array
@@ -294,12 +303,4 @@ def _derivatives(
             hessian[k] += Z.T @ Z  # of one array with itself: half the work
     hessian *= half[:, :, None]
     gradient = -coordinates.pulled(weighted, total)
-    if problem.penalty is not None:
-        # A penalty is a row of a unit vector, smoothed as the others.
-        rate = coordinates.scaled(problem.penalty / coordinates.scale)
-        slope = np.clip(theta / width[:, None], -1.0, 1.0)
-        value += np.abs(theta) @ rate
-        gradient += rate * slope
-        curved = np.where(np.abs(slope) < 1.0, rate / width[:, None], 0.0)
-        hessian[:, range(q), range(q)] += curved
     return _Derivatives(value, gradient, hessian, count)

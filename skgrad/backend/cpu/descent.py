@@ -1,6 +1,6 @@
 """Sweeps of coordinate descent on a Gram matrix, many in one call.
 
-What a sweep does is written in Python in :mod:`skgrad.solvers.gram_descent`; this is
+What a sweep does is written in Python in :mod:`skgrad.optim.gram_descent`; this is
 the same, bit for bit, without the interpreter between two coordinates.
 """
 
@@ -155,8 +155,8 @@ def sweeper(
     Parameters
     ----------
     G, diagonal, l1, low, high, coef, gradient : array
-        Those of :func:`~skgrad.solvers.minimize_gram`, of float64 in C order. Nothing
-        is checked. The last two are updated.
+        Those of :func:`~skgrad.optim.gram_descent.minimize_gram`, of float64 in C
+        order. Nothing is checked. The last two are updated.
     tol : float
         The largest change, squared and times the diagonal, that is not large.
 

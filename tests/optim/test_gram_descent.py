@@ -7,8 +7,8 @@ import pytest
 import scipy
 from sklearn.linear_model import ElasticNet
 
-from skgrad.solvers import gram_descent as module
-from skgrad.solvers import minimize_gram
+from skgrad.optim import gram_descent as module
+from skgrad.optim.gram_descent import minimize_gram
 
 
 @pytest.fixture(params=["Python", pytest.param("compiled", marks=pytest.mark.long)])

@@ -46,7 +46,7 @@ class GramMinimum(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from skgrad.solvers import GramMinimum
+    >>> from skgrad.optim.gram_descent import GramMinimum
     >>> GramMinimum(np.ones(1), np.zeros(1), n_sweeps=2, converged=True).coef
     array([1.])
     """
@@ -119,7 +119,7 @@ def minimize_gram(
     Examples
     --------
     >>> import numpy as np
-    >>> from skgrad.solvers import minimize_gram
+    >>> from skgrad.optim.gram_descent import minimize_gram
     >>> G, c = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([3.0, 1.0])
     >>> l1, bound = np.ones(2), np.full(2, np.inf)
     >>> minimum = minimize_gram(
