@@ -21,9 +21,9 @@ from skgrad.estimators.scaling import (
     weighted_mean_and_scale,
 )
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
-from skgrad.losses import Loss, SquaredError
+from skgrad.losses import KinkedLoss, Loss, SquaredError
 from skgrad.losses.classification import LabelLoss
-from skgrad.optim import LBFGS, Newton, get_optimizer
+from skgrad.optim import LBFGS, Newton, ProximalNewton, get_optimizer
 from skgrad.train import Frame
 from skgrad.typing import Array
 
@@ -104,14 +104,17 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         return self._full_batch_optimizer(loss, module)
 
     def _full_batch_optimizer(self, loss: Loss, module: Any):
-        if np.isfinite(self._coef_bounds(module.weight.shape[1])).any():
+        bound = np.isfinite(self._coef_bounds(module.weight.shape[1])).any()
+        restricted = bound or bool(self.alpha and self.l1_ratio)
+        if not self._curvature_pays(loss, module):
             return LBFGS()
-        return Newton() if self._newton_pays(loss, module) else LBFGS()
+        if not restricted:
+            return Newton()
+        return LBFGS() if isinstance(loss, KinkedLoss) else ProximalNewton()
 
-    def _newton_pays(self, loss: Loss, module: Any) -> bool:
+    def _curvature_pays(self, loss: Loss, module: Any) -> bool:
         """Tell whether the work of Newton's method is worth its accuracy."""
-        smooth = loss.twice_differentiable or loss.convex
-        if (self.alpha and self.l1_ratio) or not smooth:
+        if not (loss.twice_differentiable or loss.convex):
             return False
         k, p = module.weight.shape
         if isinstance(loss, SquaredError):

@@ -21,6 +21,7 @@ from skgrad.optim.newton import Newton
 from skgrad.optim.newton_cg import NewtonCG
 from skgrad.optim.nonlinear_cg import NonlinearCG
 from skgrad.optim.penalties import L1, GroupL1, Penalty
+from skgrad.optim.proximal_newton import ProximalNewton
 from skgrad.optim.registry import OPTIMIZERS, get_optimizer, register_optimizer
 from skgrad.optim.rmsprop import RMSprop
 from skgrad.optim.schedule import (
@@ -69,6 +70,7 @@ __all__ = [
     "Optimizer",
     "Penalty",
     "Plateau",
+    "ProximalNewton",
     "RMSprop",
     "Schedule",
     "Step",

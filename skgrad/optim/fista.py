@@ -27,7 +27,7 @@ from skgrad.optim.penalties import Penalty
 from skgrad.optim.registry import register_optimizer
 from skgrad.typing import ArrayLike
 
-__all__ = ["FISTA"]
+__all__ = ["FISTA", "Rest"]
 
 # Doublings of the curvature before a step is given up: 1e-18 of the first one.
 MAX_BACKTRACKS = 60
@@ -138,7 +138,7 @@ class FISTA(FullBatchOptimizer):
         """
         self.validate()
         x = start(x0)
-        rest = _Rest(penalty, bounds, x.size)
+        rest = Rest(penalty, bounds, x.size)
         run = _Run(Objective(fun), rest, rest.prox(x, 0.0), callback)
         status = run.descend(self.max_iter, self.tol)
         result = self._result(status, run.point, run.objective, run.nit, run.norm)
@@ -146,7 +146,7 @@ class FISTA(FullBatchOptimizer):
         return result
 
 
-class _Rest:
+class Rest:
     """What is not smooth: the penalty and the box."""
 
     def __init__(
@@ -164,7 +164,11 @@ class _Rest:
     def prox(self, x: Vector, step: float) -> Vector:
         """Return the proximal point; of a sum over parameters the clipped one."""
         near = x if self.penalty is None else self.penalty.prox(x, step)
-        clipped: Vector = np.clip(near, self.box.lb, self.box.ub)
+        return self.inside(near)
+
+    def inside(self, x: Vector) -> Vector:
+        """Return the nearest point of the box."""
+        clipped: Vector = np.clip(x, self.box.lb, self.box.ub)
         return clipped
 
     def norm(self, point: Point) -> float:
@@ -178,7 +182,7 @@ class _Run:
     """State of one minimisation."""
 
     def __init__(
-        self, objective: Objective, rest: _Rest, x: Vector, callback: Callback | None
+        self, objective: Objective, rest: Rest, x: Vector, callback: Callback | None
     ) -> None:
         self.objective = objective
         self.rest = rest

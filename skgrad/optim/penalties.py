@@ -111,6 +111,10 @@ class L1(Penalty):
         """Return the penalty of `x`, see `Penalty.value`."""
         return float(np.sum(self.rate * np.abs(x)))
 
+    def rates(self, size: int) -> Vector:
+        """Return the rate of each of so many parameters."""
+        return np.broadcast_to(np.asarray(self.rate, dtype=np.float64), size)
+
     def prox(self, x: Vector, step: float) -> Vector:
         """Return the soft threshold of `x`, see `Penalty.prox`."""
         shrunk = np.maximum(np.abs(x) - step * np.asarray(self.rate), 0.0)

@@ -18,6 +18,7 @@ from skgrad.optim import (
     FullBatchOptimizer,
     MinimizeStatus,
     Newton,
+    ProximalNewton,
 )
 from skgrad.tensor import Tensor
 from skgrad.train.curvature import Curvature
@@ -168,11 +169,12 @@ class _FullBatch:
         score: Callable[[TrainState], float] | None,
         on_epoch: Callable[[Progress], object] | None,
     ) -> None:
-        if isinstance(optimizer, Newton) and not Curvature(objective).available:
+        hessians = isinstance(optimizer, Newton | ProximalNewton)
+        if hessians and not Curvature(objective).available:
             raise ParameterError(
-                "optimizer='newton' needs a linear model, all of whose parameters are "
-                f"fitted. Got {type(objective.module).__name__}. Use 'lbfgs' for all "
-                "rows at once, or a stochastic optimizer such as 'adam'."
+                f"optimizer={_name(optimizer)!r} needs a linear model, all of whose "
+                f"parameters are fitted. Got {type(objective.module).__name__}. Use "
+                "'lbfgs' for all rows at once, or a stochastic optimizer such as 'adam'."
             )
         if objective.alpha and objective.l1_ratio and not optimizer.takes:
             raise _no_l1(objective, optimizer)
@@ -298,6 +300,8 @@ class _FullBatch:
                     return self._minimized(evaluation, tol)
                 return self.theta, status
             known["penalty"] = L1(self._l1_rates())
+        if isinstance(optimizer, ProximalNewton):
+            known["quadratic"] = evaluation.quadratic
         if isinstance(optimizer, Newton):
             known = {"hessian": self.hessian, "quadratic": evaluation.quadratic}
         self.hessian = None

@@ -156,7 +156,7 @@ def test_positive_equals_linear_regression(
     np.testing.assert_allclose(model.intercept_, expected.intercept_, rtol=1e-6)
     np.testing.assert_array_equal(model.coef_ == 0, expected.coef_ == 0)
     assert 0 < (model.coef_ == 0).sum() < 10
-    taken = {"auto": "LBFGS", "fista": "FISTA"}[optimizer]
+    taken = {"auto": "ProximalNewton", "fista": "FISTA"}[optimizer]
     assert model.fit_report_["optimizer"] == taken
 
 

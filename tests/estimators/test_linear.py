@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from skgrad import GradientLinearClassifier, GradientLinearRegressor, nn
 from skgrad.exceptions import FitWarning, ParameterError
 from skgrad.losses import Huber, LogLoss, Quantile, SquaredError
-from skgrad.optim import LBFGS, Newton
+from skgrad.optim import LBFGS, Newton, ProximalNewton
 
 NIST = Path(__file__).parents[1] / "data_files" / "nist_strd_linear.json"
 PROBLEMS = {p["name"]: p for p in json.loads(NIST.read_text())}
@@ -155,7 +155,11 @@ def test_newton_where_it_costs_little_more_than_lbfgs(
     chosen = model._make_optimizer(loss, module)
     assert isinstance(chosen, Newton if newton else LBFGS)
     model.set_params(alpha=0.1, l1_ratio=0.5)
-    assert isinstance(model._make_optimizer(loss, module), LBFGS)
+    chosen = model._make_optimizer(loss, module)
+    assert isinstance(chosen, ProximalNewton if newton else LBFGS)
+    model.set_params(alpha=0.0, positive=True)
+    chosen = model._make_optimizer(loss, module)
+    assert isinstance(chosen, ProximalNewton if newton else LBFGS)
 
 
 @pytest.mark.filterwarnings("ignore::skgrad.exceptions.DataWarning")

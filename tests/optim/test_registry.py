@@ -11,7 +11,9 @@ from skgrad.optim import (
     register_optimizer,
 )
 
-FULL_BATCH = {"fista", "lbfgs", "newton", "newton_cg", "nonlinear_cg"}
+FULL_BATCH = {
+    *("fista", "lbfgs", "newton", "newton_cg", "nonlinear_cg", "proximal_newton"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
