@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgrad.core.params import ParamsMixin
 from skgrad.estimators.fitting import Fitting, Rows
-from skgrad.estimators.inference import quantile_summary
 from skgrad.estimators.linear import BaseGradientLinear
 from skgrad.estimators.parameters import documented
+from skgrad.estimators.quantile_inference import quantile_summary
 from skgrad.estimators.quantiles import QuantileMixin, read_levels
 from skgrad.estimators.scaling import weighted_mean_and_scale
 from skgrad.exceptions import ParameterError

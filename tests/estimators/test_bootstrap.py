@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from estimators.test_inference import Exact, many_columns
+from estimators.test_quantile_inference import Exact, many_columns
 from joblib import parallel_config
 
-from skgrad.estimators.inference import quantile_summary
+from skgrad.estimators.quantile_inference import quantile_summary
 
 METHODS = pytest.mark.parametrize("method", ["bootstrap", "wild_bootstrap"])
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgrad.core.checks import check_integer, check_interval, wrong_parameter
-from skgrad.estimators.bootstrap import REPLICATES, bootstrap, parameters_of, refit
-from skgrad.estimators.constraints import Features, coefficient_bounds
+from skgrad.core.checks import check_integer, check_interval
+from skgrad.estimators.bootstrap import REPLICATES, bootstrap, refit
 from skgrad.estimators.densities import BANDWIDTHS, KERNELS, Bandwidth, Kernel
-from skgrad.estimators.design import Design, is_singular
+from skgrad.estimators.design import is_singular
+from skgrad.estimators.sample import Sample, check_free, check_option
 from skgrad.estimators.sklearn_private import check_sample_weight
 from skgrad.estimators.summary import CoefficientSummary
-from skgrad.exceptions import ParameterError
 from skgrad.typing import Array
 
 __all__ = ["quantile_summary"]
@@ -30,73 +29,6 @@ TITLES = {
     "bootstrap": "bootstrap of rows",
     "wild_bootstrap": "wild bootstrap of errors",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A fitted model, the rows it was fitted to and its coefficients."""
-
-    estimator: Any
-    inputs: Any
-    y: Array
-    w: Array
-    parameters: Array
-    names: tuple[str, ...]
-    design: Design
-
-    @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Sample:
-        """Return validated rows, or raise where they cannot be told apart."""
-        check_is_fitted(estimator)
-        dtypes = [np.float64, np.float32]
-        given = X
-        X, y = validate_data(estimator, X, y, dtype=dtypes, y_numeric=True, reset=False)
-        w = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        parameters = parameters_of(estimator)
-        n, p = np.count_nonzero(w), parameters.shape[1]
-        if n <= p:
-            raise ValueError(
-                f"X has {n} rows with a positive weight for {p} coefficients: no row "
-                "is left to estimate their errors from. Fit fewer features, or more "
-                "rows."
-            )
-        names = tuple(getattr(estimator, "feature_names_in_", ()))
-        names = names or tuple(f"x{j}" for j in range(X.shape[1]))
-        names = ("intercept",) * estimator.fit_intercept + names
-        design = Design.of(X, w, estimator.fit_intercept)
-        # Parameters may name features: such an estimator is refitted to a frame.
-        inputs = given if hasattr(estimator, "feature_names_in_") else X
-        y = np.asarray(y, dtype=np.float64)
-        sample = cls(estimator, inputs, y, w, parameters, names, design)
-        sample._check_rank()
-        return sample
-
-    @property
-    def n(self) -> int:
-        """Number of rows, those of weight zero left out."""
-        return int(np.count_nonzero(self.w))
-
-    @property
-    def levels(self) -> Array:
-        """Levels of the quantiles."""
-        return np.atleast_1d(self.estimator.quantile).astype(np.float64)
-
-    def fitted(self) -> Array:
-        """Return the predictions, (n_quantiles, n_samples)."""
-        return np.array([self.design.predict(row) for row in self.parameters])
-
-    def _check_rank(self) -> None:
-        values, vectors = np.linalg.eigh(self.design.gram(self.w))
-        if not is_singular(values):
-            return
-        used = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-3)
-        columns = ", ".join(repr(self.names[j]) for j in used[:10])
-        raise ValueError(
-            f"The columns {columns} of X are linearly dependent, and so only sums of "
-            "their coefficients have standard errors. Leave one of them out."
-        )
 
 
 def quantile_summary(
@@ -202,7 +134,7 @@ def quantile_summary(
     --------
     >>> import numpy as np
     >>> from sklearn.linear_model import QuantileRegressor
-    >>> from skgrad.estimators.inference import quantile_summary
+    >>> from skgrad.estimators.quantile_inference import quantile_summary
     >>> X = np.arange(50.0).reshape(-1, 1)
     >>> y = 1 + 2 * X[:, 0] + X[:, 0] * np.sin(7 * X[:, 0])
     >>> model = QuantileRegressor(alpha=0).fit(X, y)
@@ -213,16 +145,19 @@ def quantile_summary(
               x0            2.124     0.3808   5.577  <0.0001   1.358   2.889
     """
     owner = f"{type(estimator).__name__}.summary"
-    _check_option(owner, "method", method, TITLES)
-    _check_option(owner, "kernel", kernel, KERNELS)
-    _check_option(owner, "bandwidth", bandwidth, BANDWIDTHS)
+    check_option(owner, "method", method, TITLES)
+    check_option(owner, "kernel", kernel, KERNELS)
+    check_option(owner, "bandwidth", bandwidth, BANDWIDTHS)
     check_interval(owner, "level", level, 0, 1)
     check_integer(owner, "n_bootstrap", n_bootstrap, low=2)
-    sample = Sample.of(estimator, X, y, sample_weight)
+    sample = _validated(estimator, X, y, sample_weight)
+    # Parameters may name features: such an estimator is refitted to a frame.
+    inputs = X if hasattr(estimator, "feature_names_in_") else sample.design.X
+    levels = np.atleast_1d(estimator.quantile).astype(np.float64)
     if method in REPLICATES:
         covariances = bootstrap(
             estimator,
-            sample.inputs,
+            inputs,
             sample.y,
             sample.w,
             sample.fitted(),
@@ -232,12 +167,14 @@ def quantile_summary(
             n_jobs=n_jobs,
         )
     else:
-        _check_free(estimator, owner, method)
-        choice = method, KERNELS[kernel], BANDWIDTHS[bandwidth]
+        remedy = "Use method='bootstrap', or fit without it."
+        check_free(estimator, owner, f"{remedy} Got method={method!r}.")
+        refitted = partial(refit, estimator, inputs, sample.y, sample.w)
+        choice = refitted, method, KERNELS[kernel], BANDWIDTHS[bandwidth]
         covariances = np.array(
             [
                 _sandwich(sample, q, predicted, *choice)
-                for q, predicted in zip(sample.levels, sample.fitted(), strict=True)
+                for q, predicted in zip(levels, sample.fitted(), strict=True)
             ]
         )
     one = np.ndim(estimator.quantile) == 0
@@ -249,46 +186,27 @@ def quantile_summary(
         df=n - p,
         level=level,
         output="quantile",
-        outputs=tuple(sample.levels.tolist()),
+        outputs=tuple(levels.tolist()),
         title=f"Quantile regression of {n} rows; {TITLES[method]}",
     )
 
 
-def _check_option(owner: str, name: str, value: Any, options: Collection[str]) -> None:
-    if value not in options:
-        raise wrong_parameter(owner, name, f"be one of {list(options)}", value)
-
-
-def _check_free(estimator: Any, owner: str, method: str) -> None:
-    """Refuse a model whose coefficients are not those of least loss alone."""
-    remedy = f"Use method='bootstrap', or fit without it. Got method={method!r}."
-    alpha = getattr(estimator, "alpha", 0.0)
-    if alpha:
-        raise ParameterError(
-            f"{owner}: with the penalty alpha={alpha:g} coefficients are biased, and "
-            f"formulas for their standard errors do not hold. {remedy}"
-        )
-    names = tuple(getattr(estimator, "feature_names_in_", ()))
-    features = Features(np.shape(estimator.coef_)[-1], names)
-    given = ("positive", "bounds", "monotonic_cst")
-    limits = {
-        name: getattr(estimator, name) for name in given if hasattr(estimator, name)
-    }
-    low, high = coefficient_bounds(features, **limits)
-    coef = np.atleast_2d(estimator.coef_)
-    at_bound = ((coef <= low) | (coef >= high)).any(axis=0)
-    if at_bound.any():
-        columns = ", ".join(map(features.label, np.flatnonzero(at_bound).tolist()))
-        raise ParameterError(
-            f"{owner}: coefficients of the features {columns} lie at a bound, where "
-            f"formulas for their standard errors do not hold. {remedy}"
-        )
+def _validated(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Sample:
+    """Return the rows of any linear model that is fitted as scikit-learn's are."""
+    check_is_fitted(estimator)
+    dtypes = [np.float64, np.float32]
+    X, y = validate_data(estimator, X, y, dtype=dtypes, y_numeric=True, reset=False)
+    w = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    return Sample.of(estimator, X, np.asarray(y, dtype=np.float64), w)
 
 
 def _sandwich(
     sample: Sample,
     q: float,
     predicted: Array,
+    refitted: Callable[..., Array],
     method: str,
     kernel: Kernel,
     bandwidth: Bandwidth,
@@ -299,7 +217,7 @@ def _sandwich(
         b /= 2
     e = sample.y - predicted
     if method == "hendricks_koenker":
-        density = _between_quantiles(sample, q, b)
+        density = _between_quantiles(sample, refitted, q, b)
     else:
         h = (ndtri(q + b) - ndtri(q - b)) * _spread(sample, e, q, method)
         density = kernel(e / h) / h
@@ -325,11 +243,11 @@ def _sandwich(
     )
 
 
-def _between_quantiles(sample: Sample, q: float, b: float) -> Array:
+def _between_quantiles(
+    sample: Sample, refitted: Callable[..., Array], q: float, b: float
+) -> Array:
     """Return the density of each row from the quantiles at q - b and q + b."""
-    low, high = refit(
-        sample.estimator, sample.inputs, sample.y, sample.w, quantile=[q - b, q + b]
-    )
+    low, high = refitted(quantile=[q - b, q + b])
     width = sample.design.predict(high) - sample.design.predict(low)
     # Where they cross they say nothing; R's quantreg leaves out such rows too.
     positive = width > 0

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import QuantileRegressor
 
 from skgrad.estimators.densities import BANDWIDTHS
-from skgrad.estimators.inference import quantile_summary
+from skgrad.estimators.quantile_inference import quantile_summary
 from skgrad.exceptions import ParameterError
 
 
