@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +38,64 @@ class Design:
         predicted = np.concatenate([self.X[rows] @ coef for rows in row_blocks(self.X)])
         return predicted + parameters[0] if self.has_intercept else predicted
 
+    def blocks(self, order: Array | None = None) -> Iterator[tuple[Any, Array]]:
+        """Yield the rows of the standardised design, z, and which ones they are."""
+        for rows in row_blocks(self.X):
+            index = rows if order is None else order[rows]
+            z = (self.X[index] - self.mean) / self.scale
+            if self.has_intercept:
+                z = np.column_stack([np.ones(len(z)), z])
+            yield index, z
+
     def gram(self, v: Array) -> Array:
         """Return the sum of ``v z zᵀ`` over rows z of the standardised design."""
         total = 0.0
-        for rows in row_blocks(self.X):
-            z = (self.X[rows] - self.mean) / self.scale
-            if self.has_intercept:
-                z = np.column_stack([np.ones(len(z)), z])
+        for rows, z in self.blocks():
             total = total + (z * v[rows, None]).T @ z
         return np.asarray(total)
+
+    def joint_gram(self, d: Array) -> Array:
+        """Return the sum of ``d ⊗ z zᵀ`` for symmetric d of k outputs, (n, k, k)."""
+        k = d.shape[1]
+        grid: list[list[Any]] = [[None] * k for _ in range(k)]
+        for a in range(k):
+            for b in range(a, k):
+                grid[a][b] = grid[b][a] = self.gram(d[:, a, b])
+        return np.block(grid)
+
+    def total(self, u: Array) -> Array:
+        """Return the sum of ``u ⊗ z`` for u of k outputs, (n, k)."""
+        total = 0.0
+        for rows, z in self.blocks():
+            total = total + u[rows].T @ z
+        return np.ravel(total)
+
+    def grouped_gram(self, u: Array, codes: Array) -> Array:
+        """Return the sum of ``t tᵀ`` over groups, t the sum of ``u ⊗ z`` of a group."""
+        q = len(self.scale) + self.has_intercept
+        carry, last = np.zeros(u.shape[1] * q), -1
+        total = np.outer(carry, carry)
+        for rows, z in self.blocks(np.argsort(codes, kind="stable")):
+            scores = (u[rows][:, :, None] * z[:, None]).reshape(len(z), -1)
+            here = codes[rows]
+            sums = np.add.reduceat(scores, np.flatnonzero(np.diff(here, prepend=-1)))
+            if here[0] == last:  # a group that began in the block before
+                sums[0] += carry
+            else:
+                total = total + np.outer(carry, carry)
+            total = total + sums[:-1].T @ sums[:-1]
+            carry, last = sums[-1], here[-1]
+        return np.asarray(total + np.outer(carry, carry))
+
+    def quadratic(self, A: Array) -> Array:
+        """Return ``zᵀ A z`` of every row for the k x k blocks of A, (n, k, k)."""
+        q = len(self.scale) + self.has_intercept
+        k = len(A) // q
+        grid = A.reshape(k, q, k, q)
+        values = np.empty((len(self.X), k, k))
+        for rows, z in self.blocks():
+            values[rows] = np.einsum("ni,aibj,nj->nab", z, grid, z, optimize=True)
+        return values
 
     def original(self, covariance: Array) -> Array:
         """Return a covariance on the scale of X from one of the standardised design."""

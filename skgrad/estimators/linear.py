@@ -14,6 +14,7 @@ from skgrad.estimators.constraints import (
     penalty_factors,
 )
 from skgrad.estimators.fitting import Rows
+from skgrad.estimators.inference import linear_summary
 from skgrad.estimators.parameters import NestedParams, documented
 from skgrad.estimators.scaling import (
     target_frame,
@@ -218,6 +219,9 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     than rows); there is no reason to prefer a stochastic optimizer. Beyond, and with
     L1, the solution is iterative: a smaller `tol` brings it closer.
 
+    :meth:`summary` gives standard errors, tests and confidence intervals of the
+    coefficients, for any loss with second derivatives.
+
     Piecewise linear losses (quantile, absolute error) are minimised through a sequence
     of smoothed losses and come close to the optimum without reaching it exactly. For
     quantiles, the median among them, take :class:`QuantileRegressor`: it is exact, and
@@ -297,6 +301,8 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
         self.device = device
         self.verbose = verbose
 
+    summary = linear_summary
+
     def _coefficients(self, coef, intercept):
         if self._y_ndim == 1 and len(coef) == 1:
             return coef[0], float(intercept[0])
@@ -346,6 +352,11 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; 0 if ``fit_intercept=False``.
     {attributes}
+
+    Notes
+    -----
+    :meth:`summary` gives standard errors, tests and confidence intervals of the
+    coefficients, for any loss with second derivatives and ``alpha=0``.
 
     Examples
     --------
@@ -421,6 +432,8 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+
+    summary = linear_summary
 
     def _coefficients(self, coef, intercept):
         return coef, intercept

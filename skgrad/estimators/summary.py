@@ -36,7 +36,7 @@ class CoefficientSummary:
         Covariances of the estimates of each output.
     df : float
         Degrees of freedom of the t distribution of estimate / standard error;
-        ``numpy.inf`` means a normal distribution.
+        ``numpy.inf`` means a normal distribution, and the table says z.
     level : float, default=0.95
         Coverage of the confidence intervals, in (0, 1).
     output : str, default="output"
@@ -104,8 +104,9 @@ class CoefficientSummary:
         Returns
         -------
         pandas.DataFrame
-            With the columns estimate, std_error, t, p_value, low and high; the index
-            holds the names, below the outputs where there are several.
+            With the columns estimate, std_error, t (z, if degrees of freedom are
+            infinite), p_value, low and high; the index holds the names, below the
+            outputs where there are several.
 
         Raises
         ------
@@ -129,7 +130,8 @@ class CoefficientSummary:
     def _cells(self) -> list[list[str]]:
         """Return the table as text, its header first."""
         ends = [f"{50 * (1 + side * self.level):.4g} %" for side in (-1, 1)]
-        head = ["", "estimate", "std error", "t", "P>|t|", *ends]
+        letter = "z" if np.isinf(self.df) else "t"
+        head = ["", "estimate", "std error", letter, f"P>|{letter}|", *ends]
         several = len(self.outputs) > 0
         rows = [[self.output, *head] if several else head]
         for i, numbers in enumerate(self._numbers().tolist()):

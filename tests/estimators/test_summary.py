@@ -34,6 +34,7 @@ def test_without_degrees_of_freedom_it_is_the_normal_distribution():
     np.testing.assert_allclose(summary.p_values, expected, rtol=1e-10)
     expected = stats.norm.interval(0.95, summary.coef, summary.standard_errors)
     np.testing.assert_allclose(np.moveaxis(summary.intervals, -1, 0), expected)
+    assert repr(summary).splitlines()[0].split()[4:6] == ["z", "P>|z|"]
 
 
 def test_it_prints_as_a_table():
