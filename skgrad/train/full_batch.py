@@ -174,7 +174,8 @@ class _FullBatch:
             raise ParameterError(
                 f"optimizer={_name(optimizer)!r} needs a linear model, all of whose "
                 f"parameters are fitted. Got {type(objective.module).__name__}. Use "
-                "'lbfgs' for all rows at once, or a stochastic optimizer such as 'adam'."
+                "'lbfgs' for all rows at once, or a stochastic optimizer such as "
+                "'adam'."
             )
         if objective.alpha and objective.l1_ratio and not optimizer.takes:
             raise _no_l1(objective, optimizer)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skgrad.backend.cpu import descent, engine
-from skgrad.solvers import gram_descent
+from skgrad.optim import gram_descent
 
 
 @pytest.fixture(scope="module", autouse=True)
