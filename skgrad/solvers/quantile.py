@@ -177,7 +177,7 @@ class QuantileFit:
         plain = all(x is None for x in restricted) and len(Z) >= 2 * Z.shape[1]
         if plain:
             H = Z.T @ Z
-            H[np.diag_indices_from(H)] += 1e-10 * np.trace(H) / len(H)
+            H[np.diag_indices_from(H)] += 1e-10 * (np.trace(H) / len(H) or 1.0)
             theta += np.linalg.solve(H, Z.T @ part.y)
         elif part.low is not None or part.high is not None:
             low, high = self.coordinates.bounds(self.problem)
@@ -322,6 +322,10 @@ class QuantileFit:
             held[programme.index[programme.is_row]] = True
             outside = np.flatnonzero(~held)
             if not len(outside):
+                # No objective falls below zero: the vertex method was misled.
+                vertex = programme.vertex = programme.minimize_otherwise()
+                if vertex.status is VertexStatus.OPTIMAL:
+                    return
                 raise SolverError(
                     "The quantile regression has no minimum: the objective falls "
                     "without end. This is a matter of rounding; check the inputs for "
