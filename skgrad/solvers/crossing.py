@@ -8,7 +8,7 @@ import numpy as np
 
 from skgrad.exceptions import SolverError
 from skgrad.solvers.problem import QuantileProblem
-from skgrad.solvers.programme import TOLERANCE, Programme, lower_bound
+from skgrad.solvers.programme import TOLERANCE, Programme, excess
 from skgrad.solvers.quantile import MAX_ROUNDS, QuantileFit, QuantileSolution
 from skgrad.solvers.tilted import TiltedRows
 from skgrad.solvers.vertex import (
@@ -99,14 +99,14 @@ class _OrderedFit(QuantileFit):
                 raise self._no_solution("the vertex method gave up")
             theta = together.theta
             np.clip(theta, *self.coordinates.bounds(self.problem), out=theta)
-            values, wrong = self._checked(self.programmes, theta)
+            values, rounded, wrong = self._checked(self.programmes, theta)
             crossed = self._crossed(theta)
             insists = together.insists(crossed)
             for programme, rows in zip(self.programmes, wrong, strict=True):
                 if len(rows):
                     self._join(programme, rows)
             if not insists and not any(len(rows) for rows in (*wrong, *crossed)):
-                return self._certified(together, theta, values)
+                return self._certified(together, theta, values, sum(rounded))
         raise self._no_solution(f"levels still cross after {MAX_ROUNDS} programmes")
 
     def _multiplier(self) -> float:
@@ -143,10 +143,11 @@ class _OrderedFit(QuantileFit):
         return crossed
 
     def _certified(
-        self, together: _Together, theta: Array, values: Array
+        self, together: _Together, theta: Array, values: Array, rounded: float
     ) -> list[QuantileSolution]:
         total = float(values.sum())
-        gap = abs(total - together.lower_bound())
+        residual = map(self._residual_of, self.programmes, theta)
+        gap = rounded + together.excess(list(residual), theta)
         solutions = [
             self._solution(programme, t, value, gap * value / max(total, 1e-300))
             for programme, t, value in zip(self.programmes, theta, values, strict=True)
@@ -253,8 +254,11 @@ class _Together:
         linear = np.concatenate([p.rows.linear for p in self.programmes])
         return TiltedRows(A, y, up, down, linear), starts
 
-    def lower_bound(self) -> float:
-        """Return the value of all dual variables, a lower bound of the sum."""
-        anchor = np.concatenate([p.anchor for p in self.programmes])
-        constant = sum(p.constant for p in self.programmes)
-        return constant + lower_bound(self.rows, self.vertex.dual, anchor)
+    def excess(self, of_programmes: list[Array], theta: Array) -> float:
+        """Return by how much the terms exceed what all dual variables prove."""
+        residual = self.rows.y - self.rows.A @ theta.ravel()
+        # Conditions hold, up to rounding.
+        np.minimum(residual, 0.0, out=residual)
+        known = np.concatenate(of_programmes)
+        residual[: len(known)] = known
+        return excess(self.rows, self.vertex.dual, residual)

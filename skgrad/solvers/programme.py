@@ -14,7 +14,7 @@ from skgrad.solvers.vertex import (
 )
 from skgrad.typing import Array
 
-__all__ = ["TOLERANCE", "Programme", "lower_bound"]
+__all__ = ["TOLERANCE", "Programme", "excess"]
 
 # A duality gap above this, relative to the objective, is not accepted.
 TOLERANCE = 1e-9
@@ -24,7 +24,7 @@ NOWHERE = Vertex(_NONE, _NONE, _NONE, VertexStatus.FAILED, 0)
 
 
 class Programme:
-    """What is left of the problem of one level: the rows near zero, and a constant."""
+    """What is left of the problem of one level: the rows near zero, and a slope."""
 
     def __init__(
         self, quantile: float, rows: TiltedRows, index: Array, above: Array
@@ -33,8 +33,7 @@ class Programme:
         self.rows = rows
         self.index = index  # number of each row's row in the problem, -1 for unit rows
         self.above = above
-        self.constant = 0.0  # of the rows that are fixed, at the coefficients `anchor`
-        self.anchor = np.zeros(rows.n_columns)
+        self.start = np.zeros(rows.n_columns)
         self.basis: Array | None = None
         self.n_pivots = 0
         self.n_passes = 0
@@ -55,17 +54,15 @@ class Programme:
         q = self.quantile
         linear = self.rows.linear
         if fixed:
-            slope = self.slope(at, w)
-            linear = linear - slope @ Z
-            self.constant -= float(slope @ (y - Z @ self.anchor))
+            linear = linear - self.slope(at, w) @ Z
         new = TiltedRows(Z, y, w * q, w * (1.0 - q), linear)
         self.rows = self.rows.joined(new).with_linear(linear)
         self.index = np.concatenate([self.index, at])
 
-    def minimize(self, start: Array) -> Vertex:
-        """Minimise, from the last basis or rows near zero at `start`."""
+    def minimize(self) -> Vertex:
+        """Minimise, from the last basis or rows near zero at the start."""
         if self.basis is None:
-            self.make_basis(start)
+            self.make_basis(self.start)
         vertex = minimize_vertex(self.rows, self.basis_rows)
         self.n_pivots += vertex.n_pivots
         self.basis = vertex.basis
@@ -105,15 +102,18 @@ class Programme:
             self.index = np.append(self.index, np.full(m, -1))
         self.basis = basis
 
-    def lower_bound(self) -> float:
-        """Return the value of the dual variables, a lower bound of the objective."""
-        return self.constant + lower_bound(self.rows, self.vertex.dual, self.anchor)
+    def residual(self, theta: Array, of_rows: Array) -> Array:
+        """Return the residuals, those of unit rows at some coefficients."""
+        residual = self.rows.y - self.rows.A @ theta
+        residual[self.is_row] = of_rows
+        return residual
 
 
-def lower_bound(rows: TiltedRows, dual: Array, anchor: Array) -> float:
-    """Return the value of dual variables, less the linear term at some coefficients.
+def excess(rows: TiltedRows, dual: Array, residual: Array) -> float:
+    """Return by how much the terms of rows exceed what their dual variables prove.
 
-    It is minus infinity where they do not balance the linear term.
+    It is infinite where these do not balance the linear term. No row's part of it is
+    negative: nothing is lost to cancellation, as in a difference of two objectives.
 
     Parameters
     ----------
@@ -121,16 +121,17 @@ def lower_bound(rows: TiltedRows, dual: Array, anchor: Array) -> float:
         The programme.
     dual : array of shape (m,)
         Within the slopes of the rows.
-    anchor : array of shape (q,)
-        Coefficients: near the solution fewest digits are lost.
+    residual : array of shape (m,)
+        Of the rows, at some coefficients.
 
     Returns
     -------
     float
-        A lower bound of ``rows.value(coef) + rows.linear @ anchor`` for all ``coef``.
+        At least the value there less the minimum.
     """
     unbalanced = np.abs(rows.linear + dual @ rows.A)
     scale = np.abs(rows.linear) + np.abs(dual) @ np.abs(rows.A)
     if (unbalanced > TOLERANCE * scale + 1e-300).any():
-        return -np.inf
-    return float(dual @ (rows.y - rows.A @ anchor))
+        return np.inf
+    slope = np.where(residual > 0, rows.up, -rows.down)
+    return float((slope - dual) @ residual)

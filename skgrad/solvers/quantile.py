@@ -8,7 +8,7 @@ import numpy as np
 
 from skgrad.exceptions import SolverError
 from skgrad.solvers.problem import QuantileProblem
-from skgrad.solvers.programme import TOLERANCE, Programme
+from skgrad.solvers.programme import TOLERANCE, Programme, excess
 from skgrad.solvers.smoothing import Coordinates, locate
 from skgrad.solvers.tilted import TiltedRows
 from skgrad.solvers.vertex import VertexStatus
@@ -227,7 +227,7 @@ class QuantileFit:
             outside = np.full(len(units), -1)
             programme = Programme(level, units, outside, nothing.copy())
             programme.add(every, Z, problem.y, problem.w, fixed=False)
-            programme.anchor = start
+            programme.start = start
             if programmes and programmes[-1].basis is not None:
                 before = programmes[-1]
                 if len(before.rows) == len(programme.rows):
@@ -270,7 +270,7 @@ class QuantileFit:
         coef, intercept = coordinates.coefficients(theta, problem)
         above = np.empty((K, n), dtype=bool)
         weighted, total = np.zeros((K, coef.shape[1])), np.zeros(K)
-        value, sums = np.zeros(K), np.zeros(problem.n_columns)
+        sums = np.zeros(problem.n_columns)
         near: list[list[tuple[Array, Array]]] = [[] for _ in range(K)]
         bounded = problem.low is not None or problem.high is not None
         levels = self.quantiles[:, None]
@@ -282,8 +282,7 @@ class QuantileFit:
             slopes *= w
             weighted += slopes @ X
             total += slopes.sum(axis=1)
-            value += (levels[:, 0] - 0.5) * (R @ w)
-            value += 0.5 * (np.abs(R, out=R) @ w)
+            np.abs(R, out=R)
             for k in range(K):
                 inside = np.flatnonzero(R[k] <= cut[k])
                 near[k].append((inside + at.start, R[k, inside]))
@@ -298,7 +297,7 @@ class QuantileFit:
             programme = Programme(
                 level, units.with_linear(linear[k]), outside, above[k]
             )
-            programme.anchor, programme.constant = theta[k], float(value[k])
+            programme.start = theta[k]
             index = np.concatenate([i for i, _ in near[k]])
             distance = np.concatenate([r for _, r in near[k]])
             most = MOST * self.n_near
@@ -316,8 +315,7 @@ class QuantileFit:
 
     def _solve(self, programme: Programme) -> None:
         """Minimise a programme; one without a minimum has too few rows."""
-        start = programme.anchor
-        while programme.minimize(start).status is VertexStatus.UNBOUNDED:
+        while programme.minimize().status is VertexStatus.UNBOUNDED:
             held = np.zeros(self.problem.n_rows, dtype=bool)
             held[programme.index[programme.is_row]] = True
             outside = np.flatnonzero(~held)
@@ -332,7 +330,7 @@ class QuantileFit:
                     f"values of very different sizes (the largest is "
                     f"{np.abs(self.problem.X).max():.3g})."
                 )
-            distance = np.abs(self._residuals(programme.anchor))[outside]
+            distance = np.abs(self._residuals(programme.start))[outside]
             m = min(len(outside), int(held.sum()) + 1)
             nearest = np.argpartition(distance, m - 1)[:m]
             self._join(programme, np.sort(outside[nearest]))
@@ -352,17 +350,18 @@ class QuantileFit:
         for _ in range(MAX_ROUNDS):
             theta = np.array([programmes[k].vertex.coef for k in left])
             np.clip(theta, low, high, out=theta)
-            values, wrong = self._checked([programmes[k] for k in left], theta)
+            checks = self._checked([programmes[k] for k in left], theta)
             again = []
-            for k, t, value, rows in zip(left, theta, values, wrong, strict=True):
+            for k, t, value, noise, rows in zip(left, theta, *checks, strict=True):
                 if len(rows):
                     self._join(programmes[k], rows)
                     self._solve(programmes[k])
                     again.append(k)
                     continue
-                # Below the bound only by rounding.
-                gap = abs(value - programmes[k].lower_bound())
-                solution = self._solution(programmes[k], t, value, gap)
+                programme = programmes[k]
+                residual = self._residual_of(programme, t)
+                gap = noise + excess(programme.rows, programme.vertex.dual, residual)
+                solution = self._solution(programme, t, value, gap)
                 if not solution.duality_gap <= TOLERANCE:
                     if programmes[k].solver == "highs":
                         raise self._not_certified(solution)
@@ -379,13 +378,16 @@ class QuantileFit:
 
     def _checked(
         self, programmes: list[Programme], theta: Array
-    ) -> tuple[Array, list[Array]]:
-        """Return objectives, and the fixed rows whose sign is wrong."""
+    ) -> tuple[Array, list[float], list[Array]]:
+        """Return objectives, and the fixed rows whose sign is wrong.
+
+        Between them: what those cost whose residual is zero up to rounding.
+        """
         problem = self.problem
         coef, intercept = self.coordinates.coefficients(theta, problem)
         tilt = np.array([programme.quantile for programme in programmes]) - 0.5
         values = np.abs(theta) @ self.rates
-        wrong: list[list[Array]] = [[] for _ in programmes]
+        wrong: list[list[tuple[Array, ...]]] = [[] for _ in programmes]
         for at, X, y, w in problem.blocks():
             R = coef @ X.T
             np.subtract(y - intercept[:, None], R, out=R)
@@ -393,15 +395,25 @@ class QuantileFit:
                 other = np.flatnonzero((R[k] > 0) != programme.above[at])
                 noise = np.abs(y[other]) + np.abs(X[other]) @ np.abs(coef[k])
                 noise += np.abs(intercept[k])
-                apart = np.abs(R[k, other]) > 1e-13 * noise
-                wrong[k].append(other[apart] + at.start)
+                r = np.abs(R[k, other])
+                wrong[k].append((other + at.start, w[other] * r, r > 1e-13 * noise))
             values += tilt * (R @ w)
             values += 0.5 * (np.abs(R, out=R) @ w)
-        rows = []
+        rounded, rows = [], []
         for programme, parts in zip(programmes, wrong, strict=True):
             programme.n_passes += 1
-            rows.append(np.setdiff1d(np.concatenate(parts), programme.index))
-        return values, rows
+            index, cost, apart = map(np.concatenate, zip(*parts, strict=True))
+            fixed = ~np.isin(index, programme.index)
+            rounded.append(float(cost[fixed & ~apart].sum()))
+            rows.append(index[fixed & apart])
+        return values, rounded, rows
+
+    def _residual_of(self, programme: Programme, theta: Array) -> Array:
+        """Return the residuals of a programme, those of rows by the raw inputs."""
+        coef, intercept = self.coordinates.coefficients(theta, self.problem)
+        at = programme.index[programme.is_row]
+        residual = self.problem.y[at] - self.problem.X[at] @ coef - intercept
+        return programme.residual(theta, residual)
 
     def _solution(
         self, programme: Programme, theta: Array, value: float, gap: float
