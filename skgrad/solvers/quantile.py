@@ -187,7 +187,7 @@ class QuantileFit:
             theta[:, -1] += np.quantile(self.residual, self.quantiles)
         return theta
 
-    def _units(self, quantile: float, sums: Array) -> tuple[TiltedRows, Array]:
+    def _units(self, quantile: float, sums: Array) -> TiltedRows:
         """Return the penalty and the bounds as rows.
 
         The multiplier of a bound is at most the sum of the slopes of all other rows: a
@@ -209,7 +209,7 @@ class QuantileFit:
             TiltedRows(unit[on], y[on], up[on], down[on], none)
             for on, y, up, down in parts
         ]
-        return rows[0].joined(rows[1]).joined(rows[2]), rate
+        return rows[0].joined(rows[1]).joined(rows[2])
 
     # --- programmes ---------------------------------------------------------------
 
@@ -221,9 +221,8 @@ class QuantileFit:
         programmes: list[Programme] = []
         every = np.arange(problem.n_rows)
         nothing = np.zeros(problem.n_rows, dtype=bool)
-        self.rates = np.zeros(problem.n_columns)
         for level, start in zip(self.quantiles, theta, strict=True):
-            units, self.rates = self._units(level, sums)
+            units = self._units(level, sums)
             outside = np.full(len(units), -1)
             programme = Programme(level, units, outside, nothing.copy())
             programme.add(every, Z, problem.y, problem.w, fixed=False)
@@ -292,7 +291,7 @@ class QuantileFit:
         linear = coordinates.pulled(weighted, total)
         programmes = []
         for k, level in enumerate(self.quantiles):
-            units, self.rates = self._units(level, sums)
+            units = self._units(level, sums)
             outside = np.full(len(units), -1)
             programme = Programme(
                 level, units.with_linear(linear[k]), outside, above[k]
@@ -386,7 +385,10 @@ class QuantileFit:
         problem = self.problem
         coef, intercept = self.coordinates.coefficients(theta, problem)
         tilt = np.array([programme.quantile for programme in programmes]) - 0.5
-        values = np.abs(theta) @ self.rates
+        values = np.zeros(len(theta))
+        if problem.penalty is not None:
+            # Columns that count for nothing have a penalty, if their bounds exclude 0.
+            values += np.abs(coef) @ problem.penalty
         wrong: list[list[tuple[Array, ...]]] = [[] for _ in programmes]
         for at, X, y, w in problem.blocks():
             R = coef @ X.T
