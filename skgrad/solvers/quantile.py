@@ -427,15 +427,16 @@ class QuantileFit:
         elif value > 0:
             gap /= value
         at = programme.index[programme.is_row]
+        q = programme.quantile
         return QuantileSolution(
-            quantile=programme.quantile,
+            quantile=q,
             coef=coef,
             intercept=float(intercept),
             objective=float(value),
             duality_gap=float(gap),
             above=programme.above,
             free_rows=at,
-            free_dual=vertex.dual[programme.is_row] / problem.w[at],
+            free_dual=np.clip(vertex.dual[programme.is_row] / problem.w[at], q - 1, q),
             n_pivots=programme.n_pivots,
             n_passes=self.n_passes + programme.n_passes,
             solver=programme.solver,
