@@ -18,6 +18,9 @@ __all__ = ["TOLERANCE", "Programme", "excess"]
 
 # A duality gap above this, relative to the objective, is not accepted.
 TOLERANCE = 1e-9
+# Sums of dual variables are off by this part of the largest sum they may have: where
+# all are about zero nothing is left but rounding.
+BALANCE = 1e-12
 
 _NONE = np.empty(0)
 NOWHERE = Vertex(_NONE, _NONE, _NONE, VertexStatus.FAILED, 0)
@@ -130,8 +133,9 @@ def excess(rows: TiltedRows, dual: Array, residual: Array) -> float:
         At least the value there less the minimum.
     """
     unbalanced = np.abs(rows.linear + dual @ rows.A)
-    scale = np.abs(rows.linear) + np.abs(dual) @ np.abs(rows.A)
-    if (unbalanced > TOLERANCE * scale + 1e-300).any():
+    size = np.abs(rows.A)
+    scale = TOLERANCE * (np.abs(rows.linear) + np.abs(dual) @ size)
+    if (unbalanced > scale + BALANCE * (np.maximum(rows.up, rows.down) @ size)).any():
         return np.inf
     slope = np.where(residual > 0, rows.up, -rows.down)
     return float((slope - dual) @ residual)
