@@ -39,11 +39,14 @@ def minimize_highs(rows: TiltedRows) -> Vertex:
     >>> minimize_highs(TiltedRows(ones[:, None], y, ones, ones, np.zeros(1))).coef
     array([2.])
     """
+    # HiGHS's tolerances are absolute: targets and slopes of about one make them parts.
+    size = np.abs(rows.y).max(initial=0.0) or 1.0
+    slope = np.median(rows.width[rows.width > 0]) if rows.width.any() else 1.0
     result = scipy.optimize.linprog(
-        -rows.y,
+        -rows.y / size,
         A_eq=rows.A.T,
-        b_eq=-rows.linear,
-        bounds=np.column_stack([-rows.down, rows.up]),
+        b_eq=-rows.linear / slope,
+        bounds=np.column_stack([-rows.down, rows.up]) / slope,
         method="highs",
     )
     nowhere = np.array([], dtype=np.int64)
@@ -53,6 +56,6 @@ def minimize_highs(rows: TiltedRows) -> Vertex:
         status = VertexStatus.UNBOUNDED if unbounded else VertexStatus.FAILED
         coef = np.zeros(rows.n_columns)
         return Vertex(coef, np.zeros(len(rows)), nowhere, status, 0)
-    dual = np.clip(result.x, -rows.down, rows.up)
-    coef = -result.eqlin.marginals
+    dual = np.clip(result.x * slope, -rows.down, rows.up)
+    coef = -result.eqlin.marginals * size
     return Vertex(coef, dual, nowhere, VertexStatus.OPTIMAL, int(result.nit))

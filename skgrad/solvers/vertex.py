@@ -268,6 +268,11 @@ class _Descent:
         self.pull = rows.linear + slopes @ self.A
         noise = np.abs(rows.linear) + np.abs(slopes) @ np.abs(self.A)
         self.noise = ROUNDING * (np.abs(self.edges) @ noise)
+        # Rows without a slope have a dual variable of zero, a sum that cancels: it is
+        # exact to a part of the largest numbers of the inverse, not of each.
+        none = self.width[B] == 0
+        largest = np.abs(self.edges[none]).max(axis=1, initial=0.0)
+        self.noise[none] = 1e-12 * largest * noise.sum()
 
     def slopes(self) -> Array:
         """Return the slopes of the rows outside the basis, 0 of those in it."""

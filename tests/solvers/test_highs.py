@@ -59,6 +59,22 @@ def test_the_weighted_median():
     np.testing.assert_allclose(found.dual, [-1.0, -1.0, 2.0])
 
 
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+@pytest.mark.parametrize("part", ["targets", "slopes"])
+def test_sizes_of_targets_and_slopes_are_of_no_account(part, factor, rng):
+    rows = random_rows(rng)
+    y, up, down = rows.y, rows.up, rows.down
+    if part == "targets":
+        y = factor * y
+    else:
+        up, down = factor * up, factor * down
+    found = minimize_highs(TiltedRows(rows.A, y, up, down, rows.linear))
+    other = minimize_highs(rows)
+    scale = factor if part == "targets" else 1.0
+    np.testing.assert_allclose(found.coef, scale * other.coef, rtol=1e-6)
+    np.testing.assert_allclose(found.dual * scale, factor * other.dual, rtol=1e-6)
+
+
 def test_it_has_no_basis_and_counts_its_steps(rng):
     found = minimize_highs(random_rows(rng))
     assert found.basis.size == 0

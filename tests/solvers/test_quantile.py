@@ -442,6 +442,32 @@ def test_every_kind_of_tie_among_many_rows(name, targets):
             assert_certified(problem, solution)
 
 
+DEPENDENT = {
+    "pinned": Case(3, 16, 0.999, "integers", "integers", bounds="equal", seed=111),
+    "exact powers": Case(14, 16, 0.4, "powers", "half exact", "integers", seed=2081),
+    "no intercept": Case(7, 28, 0.1, bounds="equal", fit_intercept=False, seed=1349),
+    "far apart": Case(
+        5,
+        30,
+        0.001,
+        "badly scaled",
+        "exact",
+        "far apart",
+        bounds="equal",
+        seed=972538566,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_dependent_columns_are_left_to_no_other_solver(name):
+    """Rounding must not make an edge downhill of a direction that changes nothing."""
+    problem = DEPENDENT[name].problem()
+    solution = solved(problem, DEPENDENT[name].quantile)
+    assert_certified(problem, solution)
+    assert solution.solver == "vertex"
+
+
 # ------------------------------------------------------- where the vertex method ends
 
 
