@@ -28,7 +28,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from backend.cpu.array_number import kernel, loop_source  # noqa: E402
 
 from skgrad.backend.cpu import engine  # noqa: E402
-from skgrad.backend.cpu.mathematics import PREAMBLE  # noqa: E402
+from skgrad.backend.mathematics.preamble import PREAMBLE  # noqa: E402
 
 PEERS = {
     "exp": np.exp,

@@ -1,6 +1,7 @@
 """The protocol of a backend, and the registry of devices."""
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,11 @@ class Operand:
     dtype: str
     strides: str
 
+    @property
+    def depth(self) -> int:
+        """How many loops, from the outermost, it moves with."""
+        return len(self.strides.rstrip("0"))
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -196,6 +202,15 @@ class Output:
     reduction: str = ""
     over: tuple[int, ...] = ()
 
+    def identity(self, dtype: str) -> float:
+        """Return what the reduction of no elements of a dtype gives."""
+        if self.reduction != "max":
+            return 0 if self.reduction == "sum" else 1
+        kind = np.dtype(dtype).kind
+        if kind in "ub":
+            return 0
+        return -math.inf if kind == "f" else int(np.iinfo(dtype).min)
+
 
 @dataclass(frozen=True, slots=True)
 class KernelSpec:
@@ -234,3 +249,16 @@ class KernelSpec:
     n_reads: int
     bindings: tuple[Binding, ...]
     outputs: tuple[Output, ...]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """How many loops, from the outermost, each value is computed inside of."""
+        reads = (operand.depth for operand in self.operands[: self.n_reads])
+        return (*reads, *(binding.depth for binding in self.bindings))
+
+    def depth(self, output: Output) -> int:
+        """Return how many loops, from the outermost, an output has an element in."""
+        loops = (level + 1 for level in output.over)
+        return max(
+            self.depths[output.value], self.operands[output.operand].depth, *loops, 0
+        )

@@ -40,6 +40,7 @@ _HEADER = struct.Struct("<8sQ32s")  # mark, length of the object code, checksum
 _FILE = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{16})?\.(kernel|partial)")
 # A kernel takes 2 to 20 KB: room for thousands, for several versions of the library.
 _MAX_BYTES = 64 * 2**20
+_GENERATOR = ("base.py", "cpu/*.py", "mathematics/*.py")  # all that shape a kernel
 _DAY = 86_400.0  # seconds
 _HOUR = 3_600.0
 
@@ -206,11 +207,12 @@ def _name(key: str) -> str:
 @cache
 def _fingerprint() -> str:
     """Return the hash of the source files that turn keys into object code."""
-    here = Path(__file__).parent
+    backend = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for file in (here.parent / "base.py", *sorted(here.glob("*.py"))):
+    for file in sorted(f for part in _GENERATOR for f in backend.glob(part)):
         content = file.read_bytes()
-        digest.update(f"{file.name} {len(content)} ".encode())
+        name = file.relative_to(backend).as_posix()
+        digest.update(f"{name} {len(content)} ".encode())
         digest.update(content)
     return digest.hexdigest()
 

@@ -25,8 +25,8 @@ from skgrad.backend.cpu.loops import (
     loop,
     store,
 )
-from skgrad.backend.cpu.mathematics import philox_4x32
 from skgrad.backend.cpu.scalar import Scalar, constant, llvm_type
+from skgrad.backend.mathematics.preamble import philox_4x32
 
 __all__ = ["LIBRARY", "blas_pointer"]
 

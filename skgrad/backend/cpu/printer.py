@@ -10,20 +10,16 @@ nothing else is.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import llvmlite.ir as ir
-import numpy as np
 
-from skgrad.backend.base import Binding, KernelSpec, Operand, Output
+from skgrad.backend.base import KernelSpec, Output
 from skgrad.backend.cpu.loops import Function, element, in_memory, load, loop, store
-from skgrad.backend.cpu.mathematics import PREAMBLE
 from skgrad.backend.cpu.scalar import Scalar, constant, llvm_type
+from skgrad.backend.mathematics.preamble import bound
 
 __all__ = ["source"]
 
@@ -40,9 +36,7 @@ def source(spec: KernelSpec) -> str:
 class _Sink:
     """Where an output is combined and where it is written, in numbers of loops."""
 
-    value: int
-    operand: int
-    combine: str  # "" to store
+    output: Output
     depth: int  # loops each element of the value is inside of
     end: int  # loops the result is inside of, once its innermost loops have ended
     fill: tuple[int, ...] | None  # loops over the elements to fill first
@@ -51,8 +45,8 @@ class _Sink:
 class _Printer:
     def __init__(self, spec: KernelSpec) -> None:
         self.spec = spec
-        self.depths = _depths(spec)
-        self.sinks = _sinks(spec, self.depths)
+        self.depths = spec.depths
+        self.sinks = tuple(_sink(spec, output) for output in spec.outputs)
         n_strides = sum(operand.strides.count("s") for operand in spec.operands)
         self.function = Function(len(spec.operands), spec.rank + n_strides)
         self.builder = self.function.builder
@@ -62,7 +56,7 @@ class _Printer:
         self.values: dict[int, Scalar] = {}
         self.innermost = max((sink.depth for sink in self.sinks), default=0)
         self.accumulators = {
-            sink: self.builder.alloca(llvm_type(spec.operands[sink.operand].dtype))
+            sink: self.builder.alloca(llvm_type(self._dtype(sink)))
             for sink in self.sinks
             if sink.end < sink.depth
         }
@@ -117,29 +111,20 @@ class _Printer:
                 self.values[i] = load(self.builder, self.pointers[i], operand.dtype)
         for i, binding in enumerate(spec.bindings, start=spec.n_reads):
             if binding.depth == depth:
-                self.values[i] = self._bound(binding)
-
-    def _bound(self, binding: Binding) -> Scalar:
-        arguments = [self.values[i] for i in binding.arguments]
-        value = _body(binding.expression, len(arguments))(*arguments)
-        if not isinstance(value, Scalar):
-            return constant(self.builder, value, binding.dtype)
-        if value.dtype != binding.dtype:
-            raise TypeError(
-                f"The expression {binding.expression!r} computes {value.dtype} from "
-                f"{[x.dtype for x in arguments]}; its binding says {binding.dtype}. "
-                f"Cast it: cast(..., {binding.dtype})."
-            )
-        return value
+                arguments = [self.values[k] for k in binding.arguments]
+                self.values[i] = bound(binding, arguments, self._constant)
 
     # --- outputs ------------------------------------------------------------------
 
     def _dtype(self, sink: _Sink) -> str:
-        return self.spec.operands[sink.operand].dtype
+        return self.spec.operands[sink.output.operand].dtype
 
     def _identity(self, sink: _Sink) -> Scalar:
         dtype = self._dtype(sink)
-        return constant(self.builder, _identity(sink.combine, dtype), dtype)
+        return self._constant(sink.output.identity(dtype), dtype)
+
+    def _constant(self, value: float, dtype: str) -> Scalar:
+        return constant(self.builder, value, dtype)
 
     def _accumulated(self, sink: _Sink) -> Scalar:
         dtype = self._dtype(sink)
@@ -151,19 +136,19 @@ class _Printer:
 
     def _consume(self, sink: _Sink) -> None:
         """Take in one element of an output."""
-        value = self.values[sink.value]
+        value = self.values[sink.output.value]
         if sink.end == sink.depth:
             self._write(sink, value)
         else:
-            total = _combined(sink.combine, self._accumulated(sink), value)
+            total = _combined(sink.output.reduction, self._accumulated(sink), value)
             self.builder.store(total.value, self.accumulators[sink])
 
     def _write(self, sink: _Sink, value: Scalar) -> None:
-        pointer = self.pointers[sink.operand]
+        pointer = self.pointers[sink.output.operand]
         if sink.fill is not None:
             old = load(self.builder, pointer, value.dtype)
-            value = _combined(sink.combine, old, value)
-        if sink.operand < self.spec.n_reads:
+            value = _combined(sink.output.reduction, old, value)
+        if sink.output.operand < self.spec.n_reads:
             value = _whole(value)
         store(self.builder, value, pointer)
 
@@ -171,7 +156,8 @@ class _Printer:
         with ExitStack() as turns:
             for level in sink.fill or ():
                 turns.enter_context(self._turn(level))
-            store(self.builder, self._identity(sink), self.pointers[sink.operand])
+            pointer = self.pointers[sink.output.operand]
+            store(self.builder, self._identity(sink), pointer)
 
 
 def _whole(value: Scalar) -> Scalar:
@@ -191,38 +177,12 @@ def _whole(value: Scalar) -> Scalar:
     return Scalar(value.builder, call, value.dtype)
 
 
-@cache
-def _body(expression: str, n_arguments: int) -> Callable[..., Any]:
-    names = [f"x{i}" for i in range(n_arguments)]
-    text = f"lambda {', '.join(names)}: {expression.format(*names)}"
-    function: Callable[..., Any] = eval(text, dict(PREAMBLE))
-    return function
-
-
-def _depths(spec: KernelSpec) -> tuple[int, ...]:
-    """Return the number of loops each value is inside of."""
-    reads = (_moving(operand) for operand in spec.operands[: spec.n_reads])
-    return (*reads, *(binding.depth for binding in spec.bindings))
-
-
-def _moving(operand: Operand) -> int:
-    """Return the number of loops down to the innermost an operand moves with."""
-    return len(operand.strides.rstrip("0"))
-
-
-def _sinks(spec: KernelSpec, depths: tuple[int, ...]) -> tuple[_Sink, ...]:
-    return tuple(_sink(spec, depths, output) for output in spec.outputs)
-
-
-def _sink(spec: KernelSpec, depths: tuple[int, ...], output: Output) -> _Sink:
-    loops = (level + 1 for level in output.over)
-    depth = max(depths[output.value], _moving(spec.operands[output.operand]), *loops, 0)
-    end = depth
+def _sink(spec: KernelSpec, output: Output) -> _Sink:
+    depth = end = spec.depth(output)
     while end - 1 in output.over:
         end -= 1
     kept = tuple(level for level in range(end) if level not in output.over)
-    fill = None if len(kept) == end else kept
-    return _Sink(output.value, output.operand, output.reduction, depth, end, fill)
+    return _Sink(output, depth, end, None if len(kept) == end else kept)
 
 
 def _strides(
@@ -239,16 +199,6 @@ def _strides(
 
 
 # --- reductions -------------------------------------------------------------------
-
-
-def _identity(reduction: str, dtype: str) -> float:
-    """Return what a reduction of no elements gives."""
-    if reduction != "max":
-        return 0 if reduction == "sum" else 1
-    kind = np.dtype(dtype).kind
-    if kind in "ub":
-        return 0
-    return -math.inf if kind == "f" else int(np.iinfo(dtype).min)
 
 
 def _combined(reduction: str, x: Scalar, y: Scalar) -> Scalar:

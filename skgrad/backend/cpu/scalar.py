@@ -1,25 +1,23 @@
-"""Scalars that write LLVM instructions: what a scalar expression is evaluated with.
-
-A scalar expression is plain Python. Evaluated with arrays it computes with NumPy,
-evaluated with :class:`Scalar` objects it appends instructions to a function under
-construction: there is no parser and no second definition of an operation. A Python
-number beside a scalar takes the scalar's dtype, NumPy's own rule, so that a float32
-expression stays in float32.
-"""
+"""Scalars that write LLVM instructions: what a scalar expression is evaluated with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import llvmlite.ir as ir
 import numpy as np
 
-__all__ = ["Number", "Scalar", "llvm_type"]
+from skgrad.backend.mathematics.number import Operators
+
+__all__ = ["Scalar", "llvm_type"]
 
 # What a product and a sum may be fused into: a multiply-add. Nothing is reordered and
 # no case (NaN, infinity, signed zero) is assumed away.
 FLAGS = ("contract",)
+
+_ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+_BITWISE = {"&": "and_", "|": "or_", "^": "xor", "<<": "shl", ">>": "lshr"}
 
 _TYPES: dict[str, ir.Type] = {
     "bool": ir.IntType(1),  # in a register; in memory it is a byte
@@ -34,44 +32,7 @@ def llvm_type(dtype: str) -> ir.Type:
     return _TYPES[dtype]
 
 
-class Number(Protocol):
-    """What the mathematics of the kernels is written in.
-
-    Beside these methods: ``+ - * /``, comparisons and unary minus; for integers and
-    bools ``& | ^ ~ << >>``.
-    """
-
-    dtype: str
-
-    def like(self, value: float) -> Any:
-        """Return a constant of this dtype."""
-
-    def cast(self, dtype: str) -> Any:
-        """Return the value converted to another dtype, as NumPy's astype does."""
-
-    def view(self, dtype: str) -> Any:
-        """Return the bit pattern read as another dtype of the same size."""
-
-    def select(self, x: Any, y: Any) -> Any:
-        """Return x where this bool holds, y elsewhere."""
-
-    def floor(self) -> Any:
-        """Return the largest integer not above."""
-
-    def rint(self) -> Any:
-        """Return the nearest integer, the even one at a tie."""
-
-    def sqrt(self) -> Any:
-        """Return the square root."""
-
-    def absolute(self) -> Any:
-        """Return the absolute value."""
-
-
-Operand: TypeAlias = "Scalar | float | bool"
-
-
-class Scalar:
+class Scalar(Operators):
     """A value in a function under construction.
 
     Parameters
@@ -84,7 +45,7 @@ class Scalar:
         Its NumPy dtype.
     """
 
-    __slots__ = ("builder", "dtype", "value")
+    __slots__ = ("builder", "value")
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value, dtype: str) -> None:
         self.builder = builder
@@ -100,59 +61,20 @@ class Scalar:
         """Return a constant of this dtype."""
         return constant(self.builder, value, self.dtype)
 
-    def _pair(self, other: Operand) -> Scalar:
-        if not isinstance(other, Scalar):
-            return self.like(other)
-        if other.dtype != self.dtype:
-            raise TypeError(f"operands of {self.dtype} and {other.dtype}")
-        return other
+    # --- operators ----------------------------------------------------------------
 
-    @property
-    def kind(self) -> str:
-        """NumPy's letter: f, i, u or b."""
-        return np.dtype(self.dtype).kind
-
-    # --- arithmetic ---------------------------------------------------------------
-
-    def _arithmetic(self, other: Operand, name: str, swapped: bool = False) -> Scalar:
-        x, y = self, self._pair(other)
-        if swapped:
-            x, y = y, x
+    def _arithmetic(self, symbol: str, x: Scalar, y: Scalar) -> Scalar:
+        name = _ARITHMETIC[symbol]
         if self.kind == "f":
             method: Callable[..., ir.Value] = getattr(self.builder, f"f{name}")
             return self._new(method(x.value, y.value, flags=FLAGS))
         return self._new(getattr(self.builder, name)(x.value, y.value))
 
-    def __add__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "add")
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "sub")
-
-    def __rsub__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "sub", swapped=True)
-
-    def __mul__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "mul")
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "div")
-
-    def __rtruediv__(self, other: Operand) -> Scalar:
-        return self._arithmetic(other, "div", swapped=True)
-
     def __neg__(self) -> Scalar:
         method = self.builder.fneg if self.kind == "f" else self.builder.neg
         return self._new(method(self.value))
 
-    # --- comparison ---------------------------------------------------------------
-
-    def _compare(self, other: Operand, symbol: str) -> Scalar:
-        y = self._pair(other)
+    def _compare(self, symbol: str, y: Scalar) -> Scalar:
         if self.kind == "f":
             # Unordered (true for NaN) for "not equal" alone, as IEEE 754 and NumPy.
             compare = (
@@ -166,49 +88,12 @@ class Scalar:
             compare = self.builder.icmp_unsigned
         return self._new(compare(symbol, self.value, y.value), "bool")
 
-    def __lt__(self, other: Operand) -> Scalar:
-        return self._compare(other, "<")
-
-    def __le__(self, other: Operand) -> Scalar:
-        return self._compare(other, "<=")
-
-    def __gt__(self, other: Operand) -> Scalar:
-        return self._compare(other, ">")
-
-    def __ge__(self, other: Operand) -> Scalar:
-        return self._compare(other, ">=")
-
-    def __eq__(self, other: object) -> Scalar:  # type: ignore[override]
-        return self._compare(other, "==")  # type: ignore[arg-type]
-
-    def __ne__(self, other: object) -> Scalar:  # type: ignore[override]
-        return self._compare(other, "!=")  # type: ignore[arg-type]
-
-    __hash__ = None  # type: ignore[assignment]
-
-    # --- bits ---------------------------------------------------------------------
-
-    def _bitwise(self, other: Operand, name: str) -> Scalar:
-        y = self._pair(other)
+    def _bitwise(self, symbol: str, y: Scalar) -> Scalar:
+        name = "ashr" if (symbol, self.kind) == (">>", "i") else _BITWISE[symbol]
         return self._new(getattr(self.builder, name)(self.value, y.value))
-
-    def __and__(self, other: Operand) -> Scalar:
-        return self._bitwise(other, "and_")
-
-    def __or__(self, other: Operand) -> Scalar:
-        return self._bitwise(other, "or_")
-
-    def __xor__(self, other: Operand) -> Scalar:
-        return self._bitwise(other, "xor")
 
     def __invert__(self) -> Scalar:
         return self._new(self.builder.not_(self.value))
-
-    def __lshift__(self, other: Operand) -> Scalar:
-        return self._bitwise(other, "shl")
-
-    def __rshift__(self, other: Operand) -> Scalar:
-        return self._bitwise(other, "ashr" if self.kind == "i" else "lshr")
 
     # --- conversion ---------------------------------------------------------------
 
@@ -231,14 +116,7 @@ class Scalar:
 
     # --- functions the machine has ------------------------------------------------
 
-    def select(self, x: Operand, y: Operand) -> Scalar:
-        """Return x where this bool holds, y elsewhere; both are computed."""
-        if isinstance(x, Scalar):
-            y = x._pair(y)
-        elif isinstance(y, Scalar):
-            x = y.like(x)
-        else:
-            raise TypeError("select needs a typed alternative")
+    def _choose(self, x: Scalar, y: Scalar) -> Scalar:
         return x._new(self.builder.select(self.value, x.value, y.value))
 
     def _intrinsic(self, name: str) -> Scalar:

@@ -7,14 +7,14 @@ import mpmath as mp
 import numpy as np
 import pytest
 from backend.cpu.array_number import evaluated, loop, loop_source
-from backend.cpu.minimax import fits, minimax
+from backend.mathematics.minimax import fits, minimax
 from scipy import special
 
 from skgrad.backend import reference
-from skgrad.backend.cpu.coefficients import FORMATS
 from skgrad.backend.cpu.engine import optimized
-from skgrad.backend.cpu.mathematics import PREAMBLE, philox_4x32
-from skgrad.backend.cpu.trigonometry import TWO_OVER_PI
+from skgrad.backend.mathematics.coefficients import FORMATS
+from skgrad.backend.mathematics.preamble import PREAMBLE, philox_4x32
+from skgrad.backend.mathematics.trigonometry import TWO_OVER_PI
 
 EXACT = {
     "exp": mp.exp,

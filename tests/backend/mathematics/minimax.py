@@ -1,4 +1,4 @@
-"""The polynomials of skgrad.backend.cpu.coefficients: how they were computed."""
+"""How the polynomials of skgrad.backend.mathematics.coefficients were computed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 
-from skgrad.backend.cpu.coefficients import FORMATS
-from skgrad.backend.cpu.elementary import Value, polynomial
+from skgrad.backend.mathematics.coefficients import FORMATS
+from skgrad.backend.mathematics.elementary import Value, polynomial
 
 __all__ = ["cos", "sin"]
 

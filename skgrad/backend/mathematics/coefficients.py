@@ -2,9 +2,10 @@
 
 Every polynomial is a weighted minimax approximation, computed by Remez' exchange on
 600 Chebyshev points with 50 digits and rounded to the dtype coefficient by coefficient.
-``tests/backend/cpu/minimax.py`` holds the program and, line by line, the function
-approximated, its interval, degree and weight; a test repeats the computation. The
-error is the relative one that the approximation alone causes in the function computed:
+``tests/backend/mathematics/minimax.py`` holds the program and, line by line, the
+function approximated, its interval, degree and weight; a test repeats the computation.
+The error is the relative one that the approximation alone causes in the function
+computed:
 
 =========== ================================== ============== ================
 polynomial  approximates                       float32        float64
@@ -59,7 +60,7 @@ class Format:
 
     Examples
     --------
-    >>> from skgrad.backend.cpu.coefficients import FORMATS
+    >>> from skgrad.backend.mathematics.coefficients import FORMATS
     >>> FORMATS["float32"].bits
     23
     """

@@ -5,9 +5,9 @@ functions here have no branch and no table, so LLVM vectorises the loop around
 them: an argument is reduced to a small interval by arithmetic and bit patterns, a
 polynomial does the rest, and ``select`` picks among alternatives that are all
 computed. Each is written once for float32 and float64 and for whatever has the
-protocol of :class:`~skgrad.backend.cpu.scalar.Number`: evaluated with scalars it
-writes instructions, evaluated with arrays it computes with NumPy, which is how it is
-read and tested without a compiler.
+protocol of :class:`~skgrad.backend.mathematics.number.Number`: evaluated with scalars
+it writes code, evaluated with arrays it computes with NumPy, which is how it is read
+and tested without a compiler.
 
 A product and a sum may be contracted into one multiply-add or not. Nothing here
 depends on which: wherever a rounding error is computed and used, the product is exact
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-from skgrad.backend.cpu.coefficients import FORMATS, Format, Polynomial
+from skgrad.backend.mathematics.coefficients import FORMATS, Format, Polynomial
 
 __all__ = [
     "Value",

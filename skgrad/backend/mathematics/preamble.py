@@ -1,8 +1,8 @@
 """The names that scalar expressions may use, for the compiled kernels.
 
 The same names as the reference backend's, with NumPy's behaviour, for anything with the
-protocol of :class:`~skgrad.backend.cpu.scalar.Number`: scalars that write
-instructions, or arrays. A Python number beside a Number takes its dtype.
+protocol of :class:`~skgrad.backend.mathematics.number.Number`: scalars that write
+code, or arrays. A Python number beside a Number takes its dtype.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
-from skgrad.backend.cpu import elementary
-from skgrad.backend.cpu.elementary import (
+from skgrad.backend.base import Binding
+from skgrad.backend.mathematics import elementary
+from skgrad.backend.mathematics.elementary import (
     Value,
     erf,
     exp,
@@ -25,9 +27,9 @@ from skgrad.backend.cpu.elementary import (
     softplus,
     tanh,
 )
-from skgrad.backend.cpu.trigonometry import cos, sin
+from skgrad.backend.mathematics.trigonometry import cos, sin
 
-__all__ = ["PREAMBLE", "philox_4x32"]
+__all__ = ["PREAMBLE", "bound", "philox_4x32"]
 
 # --- what NumPy's functions do ----------------------------------------------------
 
@@ -162,7 +164,7 @@ def philox_4x32(counter: Sequence[Value], key: Sequence[Value]) -> tuple[Value, 
     Examples
     --------
     >>> import llvmlite.ir as ir
-    >>> from skgrad.backend.cpu.mathematics import philox_4x32
+    >>> from skgrad.backend.mathematics.preamble import philox_4x32
     >>> from skgrad.backend.cpu.scalar import Scalar
     >>> builder = ir.IRBuilder(ir.Block(ir.Function(ir.Module(), ir.FunctionType(
     ...     ir.VoidType(), [ir.IntType(32)]), "f")))
@@ -210,3 +212,52 @@ PREAMBLE: dict[str, Callable[..., Value] | float | str] = {
         )
     },
 }
+
+
+# --- bindings ---------------------------------------------------------------------
+
+
+def bound(
+    binding: Binding,
+    arguments: Sequence[Value],
+    constant: Callable[[float, str], Value],
+) -> Value:
+    """Return the value of a binding.
+
+    Parameters
+    ----------
+    binding : Binding
+        What to evaluate.
+    arguments : sequence of Numbers
+        Its arguments.
+    constant : callable
+        ``constant(value, dtype)`` is a Number, for an expression without arguments.
+
+    Returns
+    -------
+    Number
+        Of the dtype of the binding.
+
+    Raises
+    ------
+    TypeError
+        If the expression computes another dtype.
+    """
+    value = _body(binding.expression, len(arguments))(*arguments)
+    if isinstance(value, int | float):
+        return constant(value, binding.dtype)
+    if value.dtype != binding.dtype:
+        raise TypeError(
+            f"The expression {binding.expression!r} computes {value.dtype} from "
+            f"{[x.dtype for x in arguments]}; its binding says {binding.dtype}. "
+            f"Cast it: cast(..., {binding.dtype})."
+        )
+    return value
+
+
+@cache
+def _body(expression: str, n_arguments: int) -> Callable[..., Value]:
+    names = [f"x{i}" for i in range(n_arguments)]
+    text = f"lambda {', '.join(names)}: {expression.format(*names)}"
+    function: Callable[..., Value] = eval(text, dict(PREAMBLE))
+    return function
