@@ -1,0 +1,413 @@
+"""Instructions that are not kernels: moving rows, indexed access, scans, random bits.
+
+The functions have the operands, sizes and results of those of
+:mod:`skgrad.backend.cpu.library`, with the convention of this package. Every result has
+one thread that writes it, in an order that depends on sizes alone: no atomics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgrad.backend.cuda.launch import THREADS, Launch, blocks, lanes
+from skgrad.backend.cuda.printer import STORED, function
+from skgrad.backend.cuda.scalar import TYPES, Block, Scalar, constant
+from skgrad.backend.mathematics.preamble import philox_4x32
+
+__all__ = ["LIBRARY", "Routine"]
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Routine:
+    """An instruction: its source, and how it is launched.
+
+    Parameters
+    ----------
+    source : callable
+        ``source(name, *dtypes)``: its functions, whose names begin with ``name``.
+    launches : callable
+        ``launches(*sizes)``: a list of Launch, in order.
+    workspace : callable
+        ``workspace(*sizes)``: bytes it needs beside its operands.
+    """
+
+    source: Callable[..., str]
+    launches: Callable[..., list[Launch]]
+    workspace: Callable[..., int] = lambda *sizes: 0
+
+
+# --- text -------------------------------------------------------------------------
+
+
+def _read(name: str, dtype: str) -> str:
+    return f"const {STORED[dtype]} *__restrict__ {name}"
+
+
+def _write(name: str, dtype: str) -> str:
+    return f"{STORED[dtype]} *__restrict__ {name}"
+
+
+_STATUS = "long long *status"  # of one value only: threads may write it at once
+
+
+def _each(count: str, body: str) -> str:
+    """Return a loop over elements that the threads of the grid share out."""
+    return f"""
+    const long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    const long long n_threads = (long long)gridDim.x * blockDim.x;
+    for (long long e = thread; e < {count}; e += n_threads) {{
+        {body}
+    }}
+"""
+
+
+def _elementwise(*sizes_of: Callable[..., int]) -> Callable[..., list[Launch]]:
+    """Return the launches of functions that share out elements, one after another."""
+
+    def launches(*sizes: int) -> list[Launch]:
+        counts = [count(*sizes) for count in sizes_of]
+        return [Launch(f"_{i}", (blocks(n), 1)) for i, n in enumerate(counts) if n > 0]
+
+    return launches
+
+
+# --- moving bytes -----------------------------------------------------------------
+
+# Words of four bytes where the rows consist of them: their places then do as well.
+_MOVE = """
+        if (row_bytes % 4 == 0) {{
+            const unsigned int *x = (const unsigned int *)({source});
+            unsigned int *y = (unsigned int *)({target});
+            {each_word}
+        }} else {{
+            const unsigned char *x = {source};
+            unsigned char *y = {target};
+            {each_byte}
+        }}
+"""
+
+
+def _moved(source: str, target: str, count: str, place: str) -> str:
+    """Return the copy of rows; ``place`` is where element e is read."""
+    parts = [_each(f"{count} * width", f"y[e] = x[{place}];") for _ in ("word", "byte")]
+    words, single = (
+        f"const long long width = row_bytes / {size};{part}"
+        for size, part in zip((4, 1), parts, strict=True)
+    )
+    return _MOVE.format(source=source, target=target, each_word=words, each_byte=single)
+
+
+def _copy_rows(name: str) -> str:
+    pointers = [_read("source", "uint8"), _read("indices", "int64")]
+    place = "indices[*step * n_rows + e / width] * width + e % width"
+    body = _moved("source", "out", "n_rows", place)
+    pointers.append(_write("out", "uint8"))
+    return function(f"{name}_0", pointers, ["n_rows", "row_bytes"], body)
+
+
+def _read_table(name: str) -> str:
+    pointers = [_read("table", "uint8"), _write("out", "uint8")]
+    body = _moved("table + *step * row_bytes", "out", "1", "e")
+    return function(f"{name}_0", pointers, ["row_bytes"], body)
+
+
+def _write_table(name: str) -> str:
+    pointers = [_read("value", "uint8"), _write("table", "uint8")]
+    body = _moved("value", "table + *step * row_bytes", "1", "e")
+    return function(f"{name}_0", pointers, ["row_bytes"], body)
+
+
+def _fill_zero(name: str) -> str:
+    body = _each("n_bytes", "out[e] = 0;")
+    return function(f"{name}_0", [_write("out", "uint8")], ["n_bytes"], body)
+
+
+def _next_step(name: str) -> str:
+    """Advance the counter of steps: pointers (counter,), no sizes."""
+    body = "    if (blockIdx.x == 0 && threadIdx.x == 0) *counter += 1;\n"
+    return function(f"{name}_0", ["long long *counter"], [], body)
+
+
+# --- indexed access ---------------------------------------------------------------
+
+
+def _position(index_dtype: str, k: str, extent: str, status: bool) -> str:
+    """Return lines that set ``place`` to index k counted from the start.
+
+    One that is out of range becomes 0 and sets the status.
+    """
+    signed = np.dtype(index_dtype).kind == "i"
+    from_end = f"if (place < 0) place += {extent};" if signed else ""
+    report = "*status = 1;" if status else ""
+    outside = f"(unsigned long long)place >= (unsigned long long){extent}"
+    return f"""
+        long long place = (long long)indices[{k}];
+        {from_end}
+        if ({outside}) {{ {report} place = 0; }}"""
+
+
+def _take(name: str, dtype: str, index_dtype: str) -> str:
+    pointers = [_read("x", dtype), _read("indices", index_dtype)]
+    pointers += [_write("out", dtype), _STATUS]
+    body = _each(
+        "outer * n_indices * inner",
+        f"""const long long i = e % inner, row = e / inner;
+        const long long k = row % n_indices, o = row / n_indices;
+        {_position(index_dtype, "k", "extent", True)}
+        if (extent > 0) out[e] = x[(o * extent + place) * inner + i];""",
+    )
+    return function(
+        f"{name}_0", pointers, ["outer", "extent", "inner", "n_indices"], body
+    )
+
+
+def _scatter_add(name: str, dtype: str, index_dtype: str) -> str:
+    """Return three functions that add into zeros along an axis.
+
+    Equal indices are linked in their order, and one thread per column adds up a chain.
+    An index is compared with those after it up to the next equal one: work of the
+    number of indices times the smaller of it and the extent of the axis, in parallel,
+    and as many additions in a row as an index has occurrences.
+    """
+    pointers = [_read("x", dtype), _read("indices", index_dtype)]
+    pointers += [_write("out", dtype), _STATUS]
+    sizes = ["outer", "extent", "inner", "n_indices"]
+    links = """
+    long long *next = (long long *)workspace;
+    unsigned char *first = workspace + 8 * n_indices;
+"""
+    block = Block()
+    x = Scalar(block, "x[(o * n_indices + j) * inner + i]", dtype)
+    total = Scalar(block, "total", dtype) + x
+    (addition,) = block.taken()
+    kind, zero = TYPES[dtype], constant(block, 0, dtype)
+    bodies = (
+        links
+        + _each("outer * extent * inner", f"out[e] = {zero};")
+        + "    for (long long k = thread; k < n_indices; k += n_threads)"
+        " first[k] = 1;\n",
+        links
+        + _each(
+            "n_indices",
+            f"""{_position(index_dtype, "e", "extent", True)}
+        const long long here = place;
+        next[e] = -1;
+        for (long long k = e + 1; k < n_indices; k++) {{
+            {_position(index_dtype, "k", "extent", False)}
+            if (place == here) {{ next[e] = k; first[k] = 0; break; }}
+        }}""",
+        ),
+        links
+        + _each(
+            "outer * n_indices * inner",
+            f"""const long long i = e % inner, row = e / inner;
+        const long long k = row % n_indices, o = row / n_indices;
+        if (!first[k] || extent == 0) continue;
+        {_position(index_dtype, "k", "extent", False)}
+        {kind} total = {zero};
+        for (long long j = k; j >= 0; j = next[j]) {{
+            {addition}
+            total = {total};
+        }}
+        out[(o * extent + place) * inner + i] = total;""",
+        ),
+    )
+    return "\n".join(
+        function(f"{name}_{i}", pointers, sizes, body) for i, body in enumerate(bodies)
+    )
+
+
+def _scatter_workspace(outer: int, extent: int, inner: int, n_indices: int) -> int:
+    return 9 * n_indices
+
+
+# --- scans ------------------------------------------------------------------------
+
+# Columns this short, or this many, are added up by a thread each; the others by a
+# block each, a tile at a time.
+_SHORT = 32
+_MANY_COLUMNS = 4096
+
+
+def _cumsum(name: str, dtype: str) -> str:
+    """Return two functions: a thread per column, and a block per column."""
+    pointers = [_read("x", dtype), _write("out", dtype)]
+    sizes = ["outer", "n", "inner", "reverse"]
+    block, kind = Block(), TYPES[dtype]
+    # The sum of nothing is -0.0: added to -0.0 it gives -0.0.
+    nothing = constant(block, -0.0 if np.dtype(dtype).kind == "f" else 0, dtype)
+
+    def added(x: str, y: str) -> tuple[str, Scalar]:
+        total = Scalar(block, x, dtype) + Scalar(block, y, dtype)
+        return " ".join(block.taken()), total
+
+    place = "((c / inner) * n + (reverse ? n - 1 - k : k)) * inner + c % inner"
+    line, total = added("carry", "x[at]")
+    serial = _each(
+        "outer * inner",
+        f"""const long long c = e;
+        {kind} carry = {nothing};
+        for (long long k = 0; k < n; k++) {{
+            const long long at = {place};
+            {line}
+            carry = {total};
+            out[at] = carry;
+        }}""",
+    )
+    near, near_total = added("shared[t - apart]", "here")
+    here, here_total = added("carry", "shared[t]")
+    last, last_total = added("carry", f"shared[{THREADS - 1}]")
+    tiles = f"""
+    __shared__ {kind} shared[{THREADS}];
+    const int t = threadIdx.x;
+    for (long long c = blockIdx.x; c < outer * inner; c += gridDim.x) {{
+        {kind} carry = {nothing};
+        for (long long first = 0; first < n; first += {THREADS}) {{
+            const long long k = first + t;
+            const long long at = {place};
+            shared[t] = k < n ? x[at] : {nothing};
+            __syncthreads();
+            for (int apart = 1; apart < {THREADS}; apart *= 2) {{
+                {kind} here = shared[t];
+                if (t >= apart) {{ {near} here = {near_total}; }}
+                __syncthreads();
+                shared[t] = here;
+                __syncthreads();
+            }}
+            if (k < n) {{ {here} out[at] = {here_total}; }}
+            {last}
+            carry = {last_total};
+            __syncthreads();
+        }}
+    }}
+"""
+    return "\n".join(
+        function(f"{name}_{i}", pointers, sizes, body)
+        for i, body in enumerate((serial, tiles))
+    )
+
+
+def _cumsum_launches(outer: int, n: int, inner: int, reverse: int) -> list[Launch]:
+    columns = outer * inner
+    if columns * n == 0:
+        return []
+    if n <= _SHORT or columns >= _MANY_COLUMNS:
+        return [Launch("_0", (blocks(columns), 1))]
+    return [Launch("_1", (columns, 1))]
+
+
+def _argmax(name: str, dtype: str) -> str:
+    """Return the search of the first maximum, or the first NaN, by pairs."""
+    pointers = [_read("x", dtype), _write("out", "int64")]
+    # Of two places, the lower one wins unless the other has more; -1 is no place.
+    wins = "j >= 0 && (best < 0 || y > top || (y == top && j < best))"
+    if np.dtype(dtype).kind == "f":
+        wins = (
+            "j >= 0 && (best < 0 || (y != y ? top == top || j < best "
+            ": y > top || (y == top && j < best)))"
+        )
+    kind = STORED[dtype]
+    body = f"""
+    __shared__ {kind} tops[{THREADS}];
+    __shared__ long long places[{THREADS}];
+    const int t = threadIdx.x, turns = {THREADS} / lanes;
+    const int turn = inner == 1 ? t % turns : t / lanes;
+    const int lane = inner == 1 ? t / turns : t % lanes;
+    for (long long first = blockIdx.x * lanes; first < outer * inner;
+         first += gridDim.x * lanes) {{
+        const long long c = first + lane;
+        long long best = -1;
+        {kind} top = 0;
+        if (c < outer * inner) {{
+            for (long long j = turn; j < n; j += turns) {{
+                const {kind} y = x[((c / inner) * n + j) * inner + c % inner];
+                if ({wins}) {{ best = j; top = y; }}
+            }}
+        }}
+        tops[t] = top;
+        places[t] = best;
+        __syncthreads();
+        for (int half = turns / 2; half > 0; half /= 2) {{
+            if (turn < half) {{
+                const int other = t + (inner == 1 ? half : half * (int)lanes);
+                const {kind} y = tops[other];
+                const long long j = places[other];
+                if ({wins}) {{ best = j; top = y; }}
+                tops[t] = top;
+                places[t] = best;
+            }}
+            __syncthreads();
+        }}
+        if (turn == 0 && c < outer * inner) out[c] = best;
+    }}
+"""
+    return function(f"{name}_0", pointers, ["outer", "n", "inner", "lanes"], body)
+
+
+def _argmax_launches(outer: int, n: int, inner: int) -> list[Launch]:
+    columns = outer * inner
+    width = lanes(columns, n, along_reduced=inner == 1)
+    grid = (min(-(-columns // width), blocks(columns * THREADS)), 1)
+    return [Launch("_0", grid, (width,))] if columns else []
+
+
+# --- random bits ------------------------------------------------------------------
+
+
+def _random_bits(name: str) -> str:
+    """Return the draw of 24 bits per element, four elements to a thread."""
+    block = Block()
+    counter = (
+        Scalar(block, "*number", "int64"),
+        Scalar(block, "draw", "int64"),
+        Scalar(block, "k", "int64"),
+        Scalar(block, "rows[r]", "uint32"),
+    )
+    key = [Scalar(block, f"key[{i}]", "uint32") for i in (0, 1)]
+    words = [word >> 8 for word in philox_4x32(counter, key)]
+    draws = "\n        ".join(block.taken())
+    writes = "\n        ".join(
+        f"if (4 * k + {j} < size) out[r * size + 4 * k + {j}] = {word};"
+        for j, word in enumerate(words)
+    )
+    body = "    const long long quarter = (size + 3) / 4;" + _each(
+        "n_rows * quarter",
+        f"""const long long k = e % quarter, r = e / quarter;
+        {draws}
+        {writes}""",
+    )
+    pointers = [_read("key", "uint32"), _read("number", "int64")]
+    pointers += [_read("rows", "uint32"), _write("out", "uint32")]
+    return function(f"{name}_0", pointers, ["n_rows", "size", "draw"], body)
+
+
+LIBRARY: dict[str, Routine] = {
+    "argmax": Routine(_argmax, _argmax_launches),
+    "copy_rows": Routine(_copy_rows, _elementwise(lambda n, row_bytes: n * row_bytes)),
+    "cumsum": Routine(_cumsum, _cumsum_launches),
+    "fill_zero": Routine(_fill_zero, _elementwise(lambda n_bytes: n_bytes)),
+    "next_step": Routine(_next_step, _elementwise(lambda: 1)),
+    "random_bits": Routine(
+        _random_bits, _elementwise(lambda n_rows, size, draw: n_rows * -(-size // 4))
+    ),
+    "read_table": Routine(_read_table, _elementwise(lambda row_bytes: row_bytes)),
+    "scatter_add": Routine(
+        _scatter_add,
+        _elementwise(
+            lambda outer, extent, inner, n: max(outer * extent * inner, n),
+            lambda outer, extent, inner, n: n,
+            lambda outer, extent, inner, n: outer * n * inner * (extent > 0),
+        ),
+        _scatter_workspace,
+    ),
+    "take": Routine(
+        _take, _elementwise(lambda outer, extent, inner, n: outer * n * inner)
+    ),
+    "write_table": Routine(_write_table, _elementwise(lambda row_bytes: row_bytes)),
+}
+"""Routines by name; products and Gram matrices are not among them: cuBLAS has them."""

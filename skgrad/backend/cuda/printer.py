@@ -1,0 +1,387 @@
+"""The printer: a kernel's specification becomes the CUDA C of its passes.
+
+Loops are flattened: the threads of the grid share out their turns, and each computes
+the values an element needs. In a reduction, a thread first adds up elements of its own
+in order, then the threads of a block add theirs in pairs through shared memory, then
+the blocks theirs in a second launch: no atomics, and always one order.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from textwrap import indent
+from typing import Any
+
+from skgrad.backend.base import KernelSpec, Output
+from skgrad.backend.cuda.launch import THREADS, Pass, passes
+from skgrad.backend.cuda.scalar import PRELUDE, TYPES, Block, Scalar, constant
+from skgrad.backend.mathematics.preamble import PREAMBLE, bound
+
+__all__ = ["STORED", "function", "module", "source"]
+
+STORED = {**TYPES, "bool": "unsigned char"}
+"""The types of dtypes in memory."""
+
+_COMBINE: dict[str, Callable[..., Any]] = {
+    "sum": operator.add,
+    "prod": operator.mul,
+    "max": PREAMBLE["maximum"],  # type: ignore[dict-item]
+}
+
+# The threads of a block as turns of elements that are reduced and lanes of elements
+# that are kept; those that read neighbouring memory are neighbours.
+_SHARES = {
+    True: (f"threadIdx.x % ({THREADS} / lanes)", f"threadIdx.x / ({THREADS} / lanes)"),
+    False: ("threadIdx.x / lanes", "threadIdx.x % lanes"),
+}
+
+
+def module(functions: Iterable[str]) -> str:
+    """Return a module of functions."""
+    return "\n".join((PRELUDE, *functions))
+
+
+def function(
+    name: str, pointers: Sequence[str], sizes: Sequence[str], body: str
+) -> str:
+    """Return a function that a device launches.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    pointers : sequence of str
+        Declarations of its operands.
+    sizes : sequence of str
+        Names of its sizes, those of the launch included.
+    body : str
+        Its statements.
+
+    Returns
+    -------
+    str
+        CUDA C, and C++ where ``__global__`` and what it implies are defined.
+    """
+    parameters = [
+        *pointers,
+        "unsigned char *__restrict__ workspace",
+        "const long long *step",
+        *(f"const long long {size}" for size in sizes),
+    ]
+    head = f'extern "C" __global__ void {name}(\n'
+    return f"{head}{indent(f',{chr(10)}'.join(parameters), '    ')})\n{{\n{body}}}\n"
+
+
+def source(spec: KernelSpec, name: str = "kernel") -> str:
+    """Return the functions of a kernel.
+
+    Parameters
+    ----------
+    spec : KernelSpec
+        What it computes.
+    name : str, default="kernel"
+        What the names of its functions begin with.
+
+    Returns
+    -------
+    str
+        CUDA C, without the prelude.
+
+    Examples
+    --------
+    >>> from skgrad.backend.base import Binding, KernelSpec, Operand, Output
+    >>> from skgrad.backend.cuda.printer import source
+    >>> vector = Operand("float32", "1")
+    >>> double = Binding("({0} + {0})", (0,), 1, "float32")
+    >>> spec = KernelSpec(1, (vector, vector), 1, (double,), (Output(1, 1),))
+    >>> print(source(spec))
+    extern "C" __global__ void kernel_0(
+        const float *__restrict__ p0,
+        float *__restrict__ p1,
+        unsigned char *__restrict__ workspace,
+        const long long *step,
+        const long long n0,
+        const long long lanes,
+        const long long splits)
+    {
+        const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+        const long long stride = (long long)gridDim.x * blockDim.x;
+        for (long long element = first; element < n0; element += stride) {
+            const long long i0 = element;
+            const float v0 = p0[i0];
+            const float v1 = v0 + v0;
+            p1[i0] = v1;
+        }
+    }
+    <BLANKLINE>
+    """
+    parts = [
+        text
+        for number, one in enumerate(passes(spec))
+        for text in _Printer(spec, one, f"{name}_{number}").texts()
+    ]
+    return "\n".join(parts)
+
+
+class _Printer:
+    """One pass being printed."""
+
+    def __init__(self, spec: KernelSpec, one: Pass, name: str) -> None:
+        self.spec = spec
+        self.one = one
+        self.name = name
+        self.block = Block()
+        self.values: dict[int, Scalar] = {}
+        self.needed = _needed(spec, (*one.reduced, *one.stored))
+        self.strides = [
+            f"s{i}_{level}"
+            for i, operand in enumerate(spec.operands)
+            for level, letter in enumerate(operand.strides)
+            if letter == "s"
+        ]
+
+    def texts(self) -> list[str]:
+        if self.one.over:
+            return [self._reduction(), self._combination()]
+        return [self._function("", self._stores())]
+
+    def _function(self, suffix: str, body: str) -> str:
+        written = {o.operand for o in (*self.one.reduced, *self.one.stored)}
+        pointers = [
+            f"{'' if i in written else 'const '}{STORED[operand.dtype]} "
+            f"*__restrict__ p{i}"
+            for i, operand in enumerate(self.spec.operands)
+        ]
+        extents = [f"n{k}" for k in range(self.spec.rank)]
+        sizes = [*extents, *self.strides, "lanes", "splits"]
+        return function(self.name + suffix, pointers, sizes, indent(body, "    "))
+
+    # --- values -------------------------------------------------------------------
+
+    def _compute(self, depths: range) -> None:
+        """Append the values inside of these numbers of loops."""
+        spec, all_depths = self.spec, self.spec.depths
+        for i in self.needed:
+            if all_depths[i] not in depths:
+                continue
+            if i < spec.n_reads:
+                stored, dtype = self._element(i), spec.operands[i].dtype
+                text = f"{stored} != 0" if dtype == "bool" else stored
+                self.values[i] = self.block.bind(text, dtype)
+                continue
+            binding = spec.bindings[i - spec.n_reads]
+            arguments = [self.values[k] for k in binding.arguments]
+            self.values[i] = bound(binding, arguments, self._constant)
+
+    def _constant(self, value: float, dtype: str) -> Scalar:
+        return constant(self.block, value, dtype)
+
+    def _element(self, i: int) -> str:
+        terms = []
+        for level, letter in enumerate(self.spec.operands[i].strides):
+            if letter != "0":
+                terms.append(f"i{level}" + (f" * s{i}_{level}" * (letter == "s")))
+        return f"p{i}[{' + '.join(terms) or '0'}]"
+
+    def _store(self, output: Output, text: str) -> str:
+        return f"{self._element(output.operand)} = {text};"
+
+    # --- passes that store --------------------------------------------------------
+
+    def _stores(self) -> str:
+        self._compute(range(1))
+        outside = self.block.taken()
+        inside = _indices(tuple(range(self.one.depth)), "element")
+        self._compute(range(1, self.one.depth + 1))
+        inside += [*self.block.taken(), *self._stored()]
+        return _lines(
+            *outside,
+            "const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;",
+            "const long long stride = (long long)gridDim.x * blockDim.x;",
+            "for (long long element = first; "
+            f"element < {_product(range(self.one.depth))}; element += stride) {{",
+            *_inside(inside),
+            "}",
+        )
+
+    def _stored(self) -> list[str]:
+        return [self._store(o, self.values[o.value].text) for o in self.one.stored]
+
+    # --- passes that reduce -------------------------------------------------------
+
+    def _reduction(self) -> str:
+        """Return the function that reduces elements, to parts if there are splits."""
+        self._compute(range(1))
+        outside = self.block.taken()
+        self._compute(range(1, self.one.depth + 1))
+        inside = [
+            *_indices(self.one.over, "reduced"),
+            *self.block.taken(),
+            *self._stored(),
+            *self._accumulated([self.values[o.value] for o in self.one.reduced]),
+        ]
+        write = [
+            "if (splits == 1) {",
+            *_inside(self._results()),
+            "} else {",
+            *_inside(
+                f"part{j}[blockIdx.y * n_kept + kept] = shared{j}[threadIdx.x];"
+                for j in range(len(self.one.reduced))
+            ),
+            "}",
+        ]
+        head = [*outside, f"const long long n_reduced = {_product(self.one.over)};"]
+        along = self.one.along_reduced
+        return self._function("", self._tree(head, inside, write, along, "splits"))
+
+    def _combination(self) -> str:
+        """Return the function that combines parts."""
+        head = ["const long long n_reduced = splits;"]
+        parts = [
+            self.block.bind(f"part{j}[reduced * n_kept + kept]", self._dtype(output))
+            for j, output in self._numbered()
+        ]
+        inside = [*self.block.taken(), *self._accumulated(parts)]
+        body = self._tree(head, inside, self._results(), False, "1")
+        return self._function("_combine", body)
+
+    def _numbered(self) -> Iterable[tuple[int, Output]]:
+        return enumerate(self.one.reduced)
+
+    def _dtype(self, output: Output) -> str:
+        return self.spec.operands[output.operand].dtype
+
+    def _combined(self, output: Output, x: str, y: str) -> list[str]:
+        """Return lines that set x to x and y combined."""
+        dtype = self._dtype(output)
+        pair = (Scalar(self.block, text, dtype) for text in (x, y))
+        total = _COMBINE[output.reduction](*pair)
+        return [*self.block.taken(), f"{x} = {total};"]
+
+    def _accumulated(self, values: Sequence[Scalar]) -> list[str]:
+        return [
+            line
+            for j, output in self._numbered()
+            for line in self._combined(output, f"total{j}", values[j].text)
+        ]
+
+    def _results(self) -> list[str]:
+        return [
+            *_indices(self.one.kept, "kept"),
+            *(self._store(o, f"shared{j}[threadIdx.x]") for j, o in self._numbered()),
+        ]
+
+    def _tree(
+        self,
+        head: list[str],
+        inside: list[str],
+        write: list[str],
+        along_reduced: bool,
+        splits: str,
+    ) -> str:
+        """Return the reduction of what ``inside`` adds to totals, for each kept one."""
+        turn, lane = _SHARES[along_reduced]
+        pairs = [
+            line
+            for j, o in self._numbered()
+            for line in self._combined(
+                o, f"shared{j}[threadIdx.x]", f"shared{j}[threadIdx.x + apart]"
+            )
+        ]
+        return _lines(
+            *(
+                f"__shared__ {TYPES[self._dtype(o)]} shared{j}[{THREADS}];"
+                for j, o in self._numbered()
+            ),
+            f"const int turns = {THREADS} / lanes;",
+            f"const int turn = {turn};",
+            f"const int lane = {lane};",
+            *head,
+            f"const long long n_kept = {_product(self.one.kept)};",
+            *self._parts(),
+            "for (long long first = blockIdx.x * lanes; first < n_kept; "
+            "first += gridDim.x * lanes) {",
+            "    const long long kept = first + lane;",
+            *_inside(self._totals()),
+            "    if (kept < n_kept) {",
+            *_inside(_indices(self.one.kept, "kept"), 2),
+            "        for (long long reduced = (long long)blockIdx.y * turns + turn; "
+            f"reduced < n_reduced; reduced += {splits} * turns) {{",
+            *_inside(inside, 3),
+            "        }",
+            "    }",
+            *(f"    shared{j}[threadIdx.x] = total{j};" for j, _ in self._numbered()),
+            "    __syncthreads();",
+            "    for (int half = turns / 2; half > 0; half /= 2) {",
+            "        if (turn < half) {",
+            f"            const int apart = half{'' if along_reduced else ' * lanes'};",
+            *_inside(pairs, 3),
+            "        }",
+            "        __syncthreads();",
+            "    }",
+            "    if (turn == 0 && kept < n_kept) {",
+            *_inside(write, 2),
+            "    }",
+            "}",
+        )
+
+    def _parts(self) -> list[str]:
+        """Return the places of the parts in the workspace, aligned like a vector."""
+        lines = ["const long long room = (splits * n_kept + 15) / 16 * 16;"]
+        before = "0"
+        for j, output in self._numbered():
+            kind = TYPES[self._dtype(output)]
+            place = f"workspace + room * ({before})"
+            lines.append(f"{kind} *part{j} = ({kind} *)({place});")
+            before += f" + sizeof({kind})"
+        return lines
+
+    def _totals(self) -> list[str]:
+        lines = []
+        for j, output in self._numbered():
+            dtype = self._dtype(output)
+            identity = self._constant(output.identity(dtype), dtype)
+            lines.append(f"{TYPES[dtype]} total{j} = {identity};")
+        return lines
+
+
+# --- text -------------------------------------------------------------------------
+
+
+def _needed(spec: KernelSpec, outputs: Iterable[Output]) -> list[int]:
+    """Return the numbers of the values that outputs depend on, in order."""
+    found: set[int] = set()
+    waiting = [output.value for output in outputs]
+    while waiting:
+        i = waiting.pop()
+        if i not in found:
+            found.add(i)
+            if i >= spec.n_reads:
+                waiting += spec.bindings[i - spec.n_reads].arguments
+    return sorted(found)
+
+
+def _product(levels: Iterable[int]) -> str:
+    return " * ".join(f"n{k}" for k in levels) or "1"
+
+
+def _indices(levels: Sequence[int], flat: str) -> list[str]:
+    """Return lines that split a flat index into those of loops."""
+    lines, rest = [], flat
+    for k in reversed(levels):
+        if k == levels[0]:
+            lines.append(f"const long long i{k} = {rest};")
+        else:
+            lines.append(f"const long long i{k} = {rest} % n{k};")
+            lines.append(f"const long long rest{k} = {rest} / n{k};")
+        rest = f"rest{k}"
+    return lines
+
+
+def _inside(lines: Iterable[str], depth: int = 1) -> list[str]:
+    return ["    " * depth + line for line in lines]
+
+
+def _lines(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
