@@ -33,7 +33,8 @@ def pytest_addoption(parser):
         "--strict-skips",
         action="store_true",
         default=os.environ.get("CI") == "true",
-        help="fail on any skip whose reason is not a missing GPU (default: CI=true)",
+        help="fail on any skip but for a missing GPU, nvcc or C++ compiler "
+        "(default: CI=true)",
     )
 
 
@@ -60,14 +61,19 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+# What a machine may lack: reasons of skips begin with these.
+LACKING = ("no GPU", "no nvcc", "no C++ compiler")
+
+
 def _refuse_skip(config, report):
-    """Turn the report of a skip into a failure, unless a GPU was missing."""
+    """Turn the report of a skip into a failure, unless the machine lacks something."""
     if not report.skipped or hasattr(report, "wasxfail"):
         return
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-    if config.getoption("--strict-skips") and "GPU" not in reason:
+    lacking = reason.removeprefix("Skipped: ").startswith(LACKING)
+    if config.getoption("--strict-skips") and not lacking:
         report.outcome = "failed"
-        report.longrepr = f"Only a missing GPU may skip a test here. Got: {reason}"
+        report.longrepr = f"A skip's reason is one of {LACKING}. Got: {reason}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,7 +16,9 @@ import skgrad
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "skgrad"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LAYERS, SKLEARN_STAYS, _, BACKENDS_STAY = PROJECT["tool"]["importlinter"]["contracts"]
+LAYERS, SKLEARN_STAYS, _, BACKENDS_STAY, _ = PROJECT["tool"]["importlinter"][
+    "contracts"
+]
 
 HEAVY = {"sklearn", "llvmlite", "numba", "cupy", "pandas", "matplotlib", "torch"}
 EAGER_BACKWARD = """

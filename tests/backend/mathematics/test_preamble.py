@@ -1,4 +1,4 @@
-"""The mathematics of the kernels: accuracy against mpmath, compiled and not."""
+"""The mathematics of the kernels: accuracy against mpmath, in all its forms."""
 
 import re
 from functools import cache
@@ -7,10 +7,12 @@ import mpmath as mp
 import numpy as np
 import pytest
 from backend.cpu.array_number import evaluated, loop, loop_source
+from backend.cuda import host
 from backend.mathematics.minimax import fits, minimax
 from scipy import special
 
 from skgrad.backend import reference
+from skgrad.backend.base import Binding, KernelSpec, Operand, Output
 from skgrad.backend.cpu.engine import optimized
 from skgrad.backend.mathematics.coefficients import FORMATS
 from skgrad.backend.mathematics.preamble import PREAMBLE, philox_4x32
@@ -41,6 +43,8 @@ NUMPY = {
 UNARY = [name for name in EXACT if name != "power"]
 BOUND = {"float32": 2.0, "float64": 4.0}  # units in the last place
 DTYPES = list(BOUND)
+
+HOW = ["LLVM", "CUDA", "arrays"]
 
 both = pytest.mark.parametrize("dtype", DTYPES)
 unary = pytest.mark.parametrize("name", UNARY)
@@ -145,17 +149,45 @@ def _expected(name, dtype, n):
         return arguments, [EXACT[name](*map(mp.mpf, t)) for t in numbers]
 
 
+def _n_inputs(name):
+    return 2 if name == "power" else 1
+
+
 @cache
 def _compiled(name, dtype):
-    n_inputs = 2 if name == "power" else 1
-    return loop(PREAMBLE[name], [dtype] * n_inputs, [dtype])
+    return loop(PREAMBLE[name], [dtype] * _n_inputs(name), [dtype])
+
+
+def _spec(expression, n_inputs, dtype, out):
+    operands = (*[Operand(dtype, "1")] * n_inputs, Operand(out, "1"))
+    binding = Binding(expression, tuple(range(n_inputs)), 1, out)
+    return KernelSpec(1, operands, n_inputs, (binding,), (Output(n_inputs, n_inputs),))
+
+
+def _function_spec(name, dtype):
+    arguments = ", ".join(f"{{{i}}}" for i in range(_n_inputs(name)))
+    return _spec(f"{name}({arguments})", _n_inputs(name), dtype, dtype)
+
+
+@cache
+def _cuda():
+    """Return the kernels of all functions and expressions, built at once."""
+    specs = [_function_spec(name, dtype) for name in EXACT for dtype in DTYPES]
+    return host.kernels([*specs, *map(_expression_spec, *zip(*_ROWS, strict=True))])
+
+
+def _run_cuda(spec, *arrays):
+    _cuda()[spec]([a.ctypes.data for a in arrays], [arrays[0].size])
 
 
 def _computed(how, name, *arguments):
     if how == "arrays":
         return evaluated(PREAMBLE[name], *arguments)
     out = np.empty_like(arguments[0])
-    _compiled(name, str(out.dtype))(*arguments, out)
+    if how == "CUDA":
+        _run_cuda(_function_spec(name, str(out.dtype)), *arguments, out)
+    else:
+        _compiled(name, str(out.dtype))(*arguments, out)
     return out
 
 
@@ -168,7 +200,7 @@ def _check(how, name, dtype, n):
     assert distances[worst] <= BOUND[dtype], f"{distances[worst]} ulp at {place}"
 
 
-@pytest.mark.parametrize("how", ["compiled", "arrays"])
+@pytest.mark.parametrize("how", HOW)
 @both
 @pytest.mark.parametrize("name", list(EXACT))
 def test_accuracy(name, dtype, how):
@@ -176,7 +208,7 @@ def test_accuracy(name, dtype, how):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", ["compiled", "arrays"])
+@pytest.mark.parametrize("how", HOW)
 @both
 @pytest.mark.parametrize("name", list(EXACT))
 def test_accuracy_on_many_points(name, dtype, how):
@@ -192,7 +224,7 @@ def _same(y, expected, rtol):
     np.testing.assert_array_equal(np.signbit(y[number]), np.signbit(expected[number]))
 
 
-@pytest.mark.parametrize("how", ["compiled", "arrays"])
+@pytest.mark.parametrize("how", HOW)
 @both
 @unary
 def test_special_values_are_numpys(name, dtype, how):
@@ -202,7 +234,7 @@ def test_special_values_are_numpys(name, dtype, how):
     _same(_computed(how, name, x), expected, 4 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("how", ["compiled", "arrays"])
+@pytest.mark.parametrize("how", HOW)
 @both
 def test_special_powers_are_numpys(dtype, how):
     values = [0.0, 0.5, 1, 2, 2.5, 3, 1e-30, 1e30, 16777217, np.inf]
@@ -217,7 +249,7 @@ def test_special_powers_are_numpys(dtype, how):
 def test_powers_that_are_floats_are_exact(dtype):
     x, y = np.meshgrid(np.arange(1, 12, dtype=dtype), np.arange(-1, 7, dtype=dtype))
     x, y = x[y >= 0], y[y >= 0]
-    np.testing.assert_array_equal(_computed("compiled", "power", x, y), x**y)
+    np.testing.assert_array_equal(_computed("LLVM", "power", x, y), x**y)
 
 
 # --- the code ---------------------------------------------------------------------
@@ -226,8 +258,8 @@ def test_powers_that_are_floats_are_exact(dtype):
 @both
 @pytest.mark.parametrize("name", list(EXACT))
 def test_loops_are_vectorised(name, dtype):
-    n_inputs = 2 if name == "power" else 1
-    code = str(optimized(loop_source(PREAMBLE[name], [dtype] * n_inputs, [dtype])))
+    inputs = [dtype] * _n_inputs(name)
+    code = str(optimized(loop_source(PREAMBLE[name], inputs, [dtype])))
     kind = "float" if dtype == "float32" else "double"
     assert re.search(rf"fmul contract <\d+ x {kind}>", code)
     assert not re.search(r"call [^@]*@(?!llvm\.)", code)
@@ -295,20 +327,40 @@ def _values(dtype):
     return [v.ravel().copy() for v in grid]
 
 
-@pytest.mark.parametrize(
-    ("expression", "dtype"), [(e, d) for e, dtypes in _CASES for d in dtypes]
-)
-def test_expressions_are_the_references(expression, dtype):
-    x, y = _values(dtype)
-    source = f"lambda x, y: {expression.format('x', 'y')}"
+_ROWS = [(e, d) for e, dtypes in _CASES for d in dtypes]
+
+
+def _expected_values(expression, dtype):
+    function = eval(_source(expression), dict(reference._PREAMBLE))
     with np.errstate(all="ignore"):
-        expected = eval(source, dict(reference._PREAMBLE))(x, y)
-    function = eval(source, dict(PREAMBLE))
-    compiled = np.empty_like(expected)
-    loop(function, [dtype, dtype], [str(expected.dtype)])(x, y, compiled)
-    for actual in (evaluated(function, x, y), compiled):
-        assert actual.dtype == expected.dtype
-        np.testing.assert_array_equal(actual, expected)
+        return function(*_values(dtype))
+
+
+def _source(expression):
+    return f"lambda x, y: {expression.format('x', 'y')}"
+
+
+def _expression_spec(expression, dtype):
+    out = str(_expected_values(expression, dtype).dtype)
+    return _spec(expression, 2, dtype, out)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(("expression", "dtype"), _ROWS)
+def test_expressions_are_the_references(expression, dtype, how):
+    x, y = _values(dtype)
+    expected = _expected_values(expression, dtype)
+    function = eval(_source(expression), dict(PREAMBLE))
+    if how == "arrays":
+        actual = evaluated(function, x, y)
+    else:
+        actual = np.empty_like(expected)
+        if how == "CUDA":
+            _run_cuda(_expression_spec(expression, dtype), x, y, actual)
+        else:
+            loop(function, [dtype, dtype], [str(expected.dtype)])(x, y, actual)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "uint64"])
