@@ -19,6 +19,8 @@ ORDINARY = (
     *("float32 step", "all settings", "loss huber", "loss log_loss-multinomial"),
     "optimizer adam",
 )
+# Undefined behaviour ends the process; it takes twice the time to compile.
+SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 REST = tuple(name for name in CASES if name not in ORDINARY)
 TIERS = [ORDINARY, pytest.param(REST, marks=pytest.mark.long)]
 CASES_IN_TIERS = [
@@ -75,7 +77,7 @@ def backends():
     def of(name):
         tier = ORDINARY if name in ORDINARY else REST
         if tier not in built:
-            built[tier] = HostBackend(tier)
+            built[tier] = HostBackend(tier, *(SANITIZED if tier is REST else ()))
         return built[tier]
 
     return of
