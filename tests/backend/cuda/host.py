@@ -6,11 +6,11 @@ one runs up to a barrier, then the next. Everything else is what a device runs.
 
 import ctypes
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -136,22 +136,22 @@ def device_code(text, path, *flags):
 
 
 @cache
-def _directory():
-    return tempfile.TemporaryDirectory(prefix="skgrad-cuda-")
-
-
-@cache
 def build(text, *flags):
-    """Return the library of a module."""
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = Path(_directory().name) / name
+    """Return the library of a module, built once for all processes of the suite."""
     program = "\n".join((HEAD, text, TAIL, launchers(text)))
-    path.with_suffix(".cpp").write_text(program)
-    command = [compiler(), *FLAGS, *flags, f"{path}.cpp", "-o", f"{path}.so"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[:4000]
-    assert not done.stderr, done.stderr[:4000]
-    return ctypes.CDLL(f"{path}.so")
+    command = [compiler(), *FLAGS, *flags]
+    name = hashlib.sha256("\n".join((*command, program)).encode()).hexdigest()[:16]
+    directory = Path(os.environ["SKGRAD_CACHE_DIR"]) / "host"
+    directory.mkdir(exist_ok=True)
+    library = directory / f"{name}.so"
+    if not library.exists():
+        own = directory / f"{name}-{os.getpid()}"
+        own.with_suffix(".cpp").write_text(program)
+        command += [f"{own}.cpp", "-o", f"{own}.so"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr[:4000]
+        own.with_suffix(".so").replace(library)
+    return ctypes.CDLL(library)
 
 
 def launch(library, name, launches, pointers, n_bytes, step, sizes):
