@@ -29,7 +29,7 @@ ESTIMATORS = [
     ModuleClassifier(module=WithDropout),
     GradientLinearRegressor(standardize=False),
     GradientLinearClassifier(standardize=False),
-    QuantileRegressor(quantile=0.3, alpha=0.01, standardize=False),
+    QuantileRegressor(quantile=0.6, alpha=1e-3, standardize=False),
     QuantileRegressor(optimizer="smooth"),
     MLPRegressor(standardize=False),
     MLPClassifier(standardize=False),

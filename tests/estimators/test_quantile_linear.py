@@ -437,7 +437,7 @@ def test_units_at_the_ends_of_float64(unit):
 
 def test_coefficients_beyond_float64_are_refused():
     X, y = make_data()
-    message = r"cannot be fitted in float64: inputs are as large as \S+e-20\d"
+    message = r"cannot be fitted in float64: inputs are as large as \S+e-\d+ and"
     with pytest.raises(ValueError, match=message):
         QuantileRegressor().fit(X * 1e-200, y * 1e150)
 

@@ -72,7 +72,8 @@ class Signals(nn.Module):
     """Convolutions along one axis."""
 
     USES = frozenset(
-        {"AvgPool1d", "BatchNorm1d", "Conv1d", "MaxPool1d", "PReLU", "Residual"}
+        {"AvgPool1d", "BatchNorm1d", "Conv1d", "Increasing", "MaxPool1d", "PReLU"}
+        | {"Residual"}
     )
 
     def __init__(self):
@@ -86,6 +87,7 @@ class Signals(nn.Module):
             nn.Residual(nn.Conv1d(3, 3, 3, padding="same")),
             nn.AvgPool1d(2),
             nn.Flatten(),
+            nn.Increasing(),
             nn.Linear(6, 1),
         )
 
