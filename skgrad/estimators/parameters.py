@@ -76,8 +76,8 @@ DESCRIPTIONS = {
         data frame) or numbers of columns to pairs; None or an infinity is a free side.
         They hold for every output (every class, if there are more than two); of a loss
         with a distribution, for its locations. The intercept is free. With any bound
-        "auto" takes L-BFGS, `tol` is on the projected gradient, and stochastic
-        optimizers project after each step.""",
+        `tol` is on the projected gradient, and stochastic optimizers project after each
+        step.""",
     "monotonic_cst": """array-like of shape (n_features,) or dict, default={default}
         1 for coefficients >= 0, so that predictions do not fall with the feature, -1
         for coefficients <= 0, 0 for any; a dict as in `bounds`. All of `positive`,

@@ -63,6 +63,7 @@ class FISTA(FullBatchOptimizer):
 
     See Also
     --------
+    ProximalNewton : With a Hessian; a few iterations.
     LBFGS : For smooth functions, with bounds; far fewer iterations.
 
     Notes

@@ -24,7 +24,7 @@ from skgrad.optim.full_batch import (
     stopped_by,
 )
 from skgrad.optim.gram_descent import minimize_gram
-from skgrad.optim.newton import ARMIJO, EPS, MAX_BACKTRACKS, with_hessian
+from skgrad.optim.newton import ARMIJO, EPS, with_hessian
 from skgrad.optim.penalties import L1, Penalty
 from skgrad.optim.registry import register_optimizer
 from skgrad.typing import ArrayLike
@@ -34,6 +34,13 @@ __all__ = ["ProximalNewton"]
 # Where the promised decrease is below so many rounding errors of the value, a value
 # that rises by one of them is as good.
 UNCERTAIN = 100
+
+# A coordinate whose curvature is below this part of the largest one has none: steps are
+# damped by a shift of the Hessian, in units of the curvature along the gradient.
+FLAT, LEAST_DAMPING, LARGEST_DAMPING = 1e-12, 1e-8, 1e8
+
+# Halvings of a step before it is damped instead.
+MAX_HALVINGS = 10
 
 # Sweeps of coordinate descent within one step.
 MAX_SWEEPS = 1000
@@ -50,7 +57,8 @@ class ProximalNewton(FullBatchOptimizer):
     problem is solved by coordinate descent [2]_, and exactly once its zeros are known.
     A few steps reach the minimum to the last digits, where first-order methods take
     hundreds; for a quadratic function (elastic net, non-negative least squares) the
-    first one does. Coefficients that are zero are exactly zero.
+    first one does. Coefficients that are zero are exactly zero. Where the Hessian shows
+    no curvature, or a step leads uphill, it is damped (Levenberg).
 
     Parameters
     ----------
@@ -166,6 +174,9 @@ class _Run:
         self.callback = callback
         self.quadratic = quadratic
         self.nit = 0
+        self.damping = 0.0
+        self.stiffness: float | None = None
+        self.why_no_step = MinimizeStatus.NO_DECREASE
         self._accept(*with_hessian(objective, x))
         self.first_total = self.total
 
@@ -181,22 +192,59 @@ class _Run:
         while self.norm > tol:
             if self.nit == max_iter:
                 return MinimizeStatus.MAX_ITER
-            step = self._inner(tol) - self.point.x
-            promised = self._promised(step)
-            before = self.norm
-            if not self._advance(step, promised):
-                rounding = EPS * max(1e4 * abs(self.total), abs(self.first_total))
-                at_floor = promised <= rounding
-                floor, stuck = MinimizeStatus.ROUNDING_FLOOR, MinimizeStatus.NO_DECREASE
-                return floor if at_floor else stuck
+            before, promised = self.norm, self._step(tol)
+            if promised is None:
+                return self.why_no_step
             self.nit += 1
             shown = self.point._replace(value=self.total)
             if stopped_by(self.callback, shown, self.norm, self.nit):
                 return MinimizeStatus.STOPPED
-            negligible = promised <= EPS * abs(self.total)
+            negligible = promised <= EPS * abs(self.total) and not self.damping
             if self.norm > tol and negligible and self.norm >= 0.5 * before:
                 return MinimizeStatus.ROUNDING_FLOOR
         return MinimizeStatus.CONVERGED
+
+    def _step(self, tol: float) -> float | None:
+        """Take a step, damped as far as needed; return what it promised."""
+        if self._flat() and not self.damping:
+            self.damping = 1.0
+        least = np.inf
+        while True:
+            step = self._inner(tol) - self.point.x
+            promised = self._promised(step)
+            least = min(least, promised) if not self.damping else least
+            length = self._advance(step, promised)
+            if length:
+                self.damping *= 0.1 if length == 1 else 10.0
+                self.damping *= self.damping >= LEAST_DAMPING
+                return promised
+            rounding = EPS * max(1e4 * abs(self.total), abs(self.first_total))
+            if least <= rounding or self.damping >= LARGEST_DAMPING:
+                floor = min(least, promised) <= rounding
+                stuck = MinimizeStatus.NO_DECREASE
+                self.why_no_step = MinimizeStatus.ROUNDING_FLOOR if floor else stuck
+                return None
+            self.damping = max(10 * self.damping, 1e-3)
+
+    def _flat(self) -> bool:
+        """Tell whether the Hessian shows no curvature along some coordinate."""
+        hessian = self.hessian
+        blocks = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
+        diagonal = np.diagonal(blocks, axis1=-2, axis2=-1)
+        return bool((diagonal <= FLAT * diagonal.max(initial=0.0)).any())
+
+    def _shift(self) -> float:
+        """Return what is added to the diagonal: curvature seen along the gradient."""
+        if not self.damping:
+            return 0.0
+        if self.stiffness is None:
+            x, _, gradient = self.point
+            slope, size = np.linalg.norm(gradient), 1.0 + np.linalg.norm(x)
+            near = self.objective(x - 1e-4 * size / slope * gradient)
+            change = float(np.linalg.norm(near.gradient - gradient))
+            seen = change / (1e-4 * size) if near.finite else 0.0
+            self.stiffness = float(seen or slope / size)
+        return self.damping * self.stiffness
 
     def _finite(self) -> bool:
         hessian = self.hessian
@@ -209,13 +257,13 @@ class _Run:
         change = self.rest.value(x + step) - self.rest.value(x)
         return float(-(self.point.gradient @ step) - change)
 
-    def _advance(self, step: Vector, promised: float) -> bool:
-        """Take the step, or a part of it; tell whether there was one."""
+    def _advance(self, step: Vector, promised: float) -> float:
+        """Take the step, or a part of it; return which part, 0 if none."""
         x, length = self.point.x, 1.0
         # What is promised may be less than the value's rounding errors.
         rounding = 8 * EPS * abs(self.total)
-        rounding *= promised <= UNCERTAIN * rounding
-        for _ in range(MAX_BACKTRACKS):
+        rounding *= promised <= UNCERTAIN * rounding and not self.damping
+        for _ in range(MAX_HALVINGS):
             target = self.rest.inside(x + length * step)
             if self.quadratic:
                 point, hessian = self.objective(target), self.hessian
@@ -225,9 +273,9 @@ class _Run:
             enough = ARMIJO * length * promised
             if point.finite and total <= self.total - enough + rounding:
                 self._accept(point, hessian)
-                return self._finite()
+                return length if self._finite() else 0.0
             length *= 0.5
-        return False
+        return 0.0
 
     # --- the inner problem --------------------------------------------------------
 
@@ -246,6 +294,9 @@ class _Run:
         """Return the minimum over some coordinates that no others are coupled to."""
         x, g, l1 = self.point.x[index], self.point.gradient[index], self.rates[index]
         low, high = self.rest.box.lb[index], self.rest.box.ub[index]
+        shift = self._shift()
+        if shift:
+            H = H + shift * np.eye(len(H))
         size = np.abs(np.diag(H)).max(initial=0.0)
         c = H @ x - g
         within = (0.01 * tol) ** 2 / max(size, 1e-300)
