@@ -78,7 +78,7 @@ class Coordinates:
         Z = np.empty((len(X), len(self.scale) + self.fit_intercept))
         p = len(self.scale)
         np.subtract(X, self.mean, out=Z[:, :p])
-        Z[:, :p] /= self.scale
+        Z[:, :p] *= 1.0 / self.scale
         Z[:, p:] = 1.0
         return Z
 

@@ -16,12 +16,14 @@ from skgrad.typing import Array
 __all__ = ["Vertex", "VertexStatus", "minimize_vertex", "starting_basis"]
 
 # Pivots after which the inverse of the basis and the residuals are computed anew.
-REFRESH = 64
+REFRESH = 100
 # Pivots in a row without a step after which the targets are perturbed, by this part of
 # their scale.
 STALL, PERTURBATION, MAX_PERTURBATIONS = 30, 1e-7, 8
 # Breakpoints looked at first: nearly always enough, and a short sort.
 NEAREST = 64
+# A smaller pivot, relative to the largest, is taken for a sign of dependent rows.
+INDEPENDENT = 1e-4
 # A direction changes the residuals by less than this part of itself: not at all.
 TINY = 1e-11
 # Rounding: of a dual variable relative to the slopes, of sums relative to their terms.
@@ -114,7 +116,7 @@ def minimize_vertex(
     Notes
     -----
     Where ties make many steps of length zero, the targets are perturbed at random, by
-    about 1e-7 of their scale, and restored at the end; the pivots that are then still
+    about 1e-7 of their median, and restored at the end; the pivots that are then still
     needed are made with the true ones. The seed is fixed: equal rows give equal bits.
 
     References
@@ -192,10 +194,27 @@ def _independent(A: Array, near: Array, distance: Array) -> tuple[Array, Array]:
     counts = 1.0 / (1.0 + away / typical) if typical > 0 else np.ones(len(near))
     size = np.linalg.norm(A[near], axis=1)
     counts /= np.where(size > 0, size, 1.0)
-    both = np.concatenate([(A[near].T * counts), 1e-9 * np.eye(q)], axis=1)
-    _, _, order = scipy.linalg.qr(both, mode="economic", pivoting=True)
-    chosen = order[:q]
+    both = np.concatenate([A[near] * counts[:, None], 1e-9 * np.eye(q)])
+    chosen = _pivots(both)
     return near[chosen[chosen < len(near)]], chosen[chosen >= len(near)] - len(near)
+
+
+def _pivots(rows: Array) -> Array:
+    """Return as many independent rows as there are columns.
+
+    By partial pivoting; where that comes near a singular matrix, by the slower QR
+    factorisation with column pivoting of the transpose.
+    """
+    q = rows.shape[1]
+    triangle, swaps, _ = scipy.linalg.lapack.dgetrf(rows)
+    diagonal = np.abs(np.diagonal(triangle))
+    if q and diagonal.min() < INDEPENDENT * diagonal.max():
+        order = scipy.linalg.qr(rows.T, mode="r", pivoting=True)[1]
+        return np.asarray(order[:q])
+    order = np.arange(len(rows))
+    for i, j in enumerate(swaps.tolist()):
+        order[i], order[j] = order[j], order[i]
+    return order[:q]
 
 
 class _Descent:
@@ -212,6 +231,7 @@ class _Descent:
         self.y = rows.y
         self.up = np.ascontiguousarray(rows.up, dtype=np.float64)
         self.down = np.ascontiguousarray(rows.down, dtype=np.float64)
+        self.sizes = np.abs(self.A)
         self.width = self.up + self.down
         # The slopes of a bound are large, and say nothing of what matters.
         self.slack = DUAL_TOLERANCE * np.minimum(self.width, np.median(self.width))
@@ -230,7 +250,8 @@ class _Descent:
         """Descend; perturb the targets where many steps have no length."""
         self.refresh(keep_ties=False)
         status = self.descend()
-        scale = np.abs(self.y).max(initial=0.0) or 1.0
+        some = np.abs(self.y[self.y != 0])  # bounds may be far larger than targets
+        scale = float(np.median(some)) if len(some) else 1.0
         for seed in range(MAX_PERTURBATIONS):
             if status is not None:
                 return status
@@ -259,14 +280,14 @@ class _Descent:
         if keep_ties:
             # The inverse is exact to a part of its largest numbers, not of each.
             size = (np.abs(self.y[B]) @ np.abs(self.edges)).max(initial=0.0)
-            noise = np.abs(self.y) + size * np.abs(self.A).sum(axis=1)
+            noise = np.abs(self.y) + size * self.sizes.sum(axis=1)
             apart &= np.abs(residual) > 10 * ROUNDING * noise
         self.side[apart] = np.where(residual[apart] >= 0, 1.0, -1.0)
         self.away = np.abs(residual)
         self.away[B] = 0.0
         slopes = self.slopes()
         self.pull = rows.linear + slopes @ self.A
-        noise = np.abs(rows.linear) + np.abs(slopes) @ np.abs(self.A)
+        noise = np.abs(rows.linear) + np.abs(slopes) @ self.sizes
         self.noise = ROUNDING * (np.abs(self.edges) @ noise)
         # Rows without a slope have a dual variable of zero, a sum that cancels: it is
         # exact to a part of the largest numbers of the inverse, not of each.
