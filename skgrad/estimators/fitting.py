@@ -389,8 +389,22 @@ class Fitting:
                 "losses": test.losses.tolist(),
                 "suggestion": test.suggestion,
             },
+            "exact": self._exact(),
             "recoveries": [asdict(recovery) for recovery in fit.recoveries],
             "n_traces": fit.n_traces,
+        }
+
+    def _exact(self) -> dict[str, Any] | None:
+        """Return what is to be said of exact solutions, if there are any."""
+        found = self.solutions
+        if not found:
+            return None
+        return {
+            "solver": ", ".join(sorted({s.solver for s in found})),
+            "duality_gap": max(s.duality_gap for s in found),
+            "pivots": sum(s.n_pivots for s in found),
+            "passes": max(s.n_passes for s in found),
+            "rows": max(len(s.free_rows) for s in found),
         }
 
 

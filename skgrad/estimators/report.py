@@ -29,6 +29,10 @@ class FitReport(dict[str, Any]):
     - ``recoveries``: the divergences the fit recovered from, each with ``epoch``,
       ``step``, ``back_to`` (an epoch), ``learning_rate`` (the one tried next),
       ``message`` and ``advice``;
+    - ``exact``: of a solver that proves its solution, ``{"solver", "duality_gap",
+      "pivots", "passes", "rows"}``: the largest gap and all pivots of the levels, how
+      often all rows were read, and how many were in the largest programme; otherwise
+      None;
     - ``advice``: what the fit warned of, each with ``kind`` and ``message``;
     - ``n_traces``: how many programs were traced.
 

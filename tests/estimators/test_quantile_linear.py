@@ -469,6 +469,8 @@ def test_an_exact_fit_is_one_step():
     assert report["stop_reason"] == "solved exactly"
     assert report["converged"]
     assert report["n_traces"] == 0
+    assert report["exact"]["solver"] == "vertex"
+    assert report["exact"]["duality_gap"] == np.max(model.duality_gap_)
     assert report["advice"] == []
     assert model.n_iter_ == 1
     assert model.loss_curve_ == [model.loss_]
