@@ -54,7 +54,7 @@ def test_values_gradients_and_names_are_torchs(ours, theirs, holds, rng):
     x = rng.standard_normal((4, 3))
     out = layer(skgrad.tensor(x))
     wanted = expected(torch.tensor(x))
-    np.testing.assert_allclose(out.numpy(), wanted.detach(), rtol=1e-13)
+    np.testing.assert_allclose(out.numpy(), wanted.detach(), rtol=1e-13, atol=1e-15)
     (out * out).sum().backward()
     (wanted * wanted).sum().backward()
     theirs = dict(expected.named_parameters())
