@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from skgrad.backend.cpu.threads import blas_threads
 from skgrad.exceptions import SolverError
 from skgrad.solvers.problem import QuantileProblem
 from skgrad.solvers.programme import TOLERANCE, Programme, excess
-from skgrad.solvers.quantile import MAX_ROUNDS, QuantileFit, QuantileSolution
+from skgrad.solvers.quantile import (
+    MAX_ROUNDS,
+    QuantileFit,
+    QuantileSolution,
+    largest_product,
+)
 from skgrad.solvers.tilted import TiltedRows
 from skgrad.solvers.vertex import (
     VertexStatus,
@@ -75,7 +81,8 @@ def solve_ordered_quantiles(
     >>> bool(np.all(X @ (high.coef - low.coef) + high.intercept >= low.intercept))
     True
     """
-    return _OrderedFit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
+    with blas_threads(largest_product(problem)):
+        return _OrderedFit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
 
 
 class _OrderedFit(QuantileFit):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skgrad.backend.cpu.threads import blas_threads
 from skgrad.exceptions import SolverError
 from skgrad.solvers.problem import QuantileProblem
 from skgrad.solvers.programme import TOLERANCE, Programme, excess
-from skgrad.solvers.smoothing import Coordinates, locate
+from skgrad.solvers.smoothing import WINDOW_ROWS, Coordinates, locate
 from skgrad.solvers.tilted import TiltedRows
 from skgrad.solvers.vertex import VertexStatus
 from skgrad.typing import Array
@@ -140,7 +141,13 @@ def solve_quantiles(
     >>> median.coef, median.duality_gap < 1e-12
     (array([1.]), True)
     """
-    return QuantileFit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
+    with blas_threads(largest_product(problem)):
+        return QuantileFit(problem, np.asarray(quantiles, dtype=np.float64), seed).run()
+
+
+def largest_product(problem: QuantileProblem) -> float:
+    """Return the operations of the largest product: that of a window of smoothing."""
+    return 2.0 * WINDOW_ROWS * problem.n_columns**2
 
 
 class QuantileFit:

@@ -15,7 +15,7 @@ __all__ = ["Coordinates", "Located", "locate"]
 
 MAX_PASSES = 12
 # Rows of a window that are taken at a time.
-WINDOW = 4096
+WINDOW_ROWS = 4096
 # Added to the Hessian's diagonal, relative to its mean: dependent columns do not move.
 RIDGE = 1e-10
 # Of steps with a penalty or bounds, relative to what they gain.
@@ -297,7 +297,7 @@ def _derivatives(
     hessian, count = np.zeros((K, q, q)), np.bincount(level, minlength=K)
     for k in range(K):
         rows = index[level == k]
-        for part in np.split(rows, range(WINDOW, len(rows), WINDOW)):
+        for part in np.split(rows, range(WINDOW_ROWS, len(rows), WINDOW_ROWS)):
             Z = coordinates.rows(problem.X[part])
             Z *= np.sqrt(problem.w[part])[:, None]
             hessian[k] += Z.T @ Z  # of one array with itself: half the work
