@@ -157,10 +157,13 @@ class Fitting:
             # Targets of an identity link are standardised with the frame.
             shift = self.loss.location(self.frame.y_shift - self.frame.offset)
             scale = self.loss.location(self.frame.y_scale)
-            with np.errstate(over="ignore"):  # an infinite objective is refused
-                encoded = ((encoded - shift) / scale).astype(dtype)
-        weights = (rows.w / rows.w.mean()).astype(dtype)
-        return Data(rows.X, encoded, weights), n_outputs
+            if np.any(shift != 0) or np.any(scale != 1):
+                with np.errstate(over="ignore"):  # an infinite objective is refused
+                    encoded = (encoded - shift) / scale
+            encoded = encoded.astype(dtype, copy=False)
+        mean = rows.w.mean()
+        weights = rows.w if mean == 1 else rows.w / mean
+        return Data(rows.X, encoded, weights.astype(dtype, copy=False)), n_outputs
 
     def run(
         self,
