@@ -157,10 +157,10 @@ class Fitting:
             # Targets of an identity link are standardised with the frame.
             shift = self.loss.location(self.frame.y_shift - self.frame.offset)
             scale = self.loss.location(self.frame.y_scale)
-            if np.any(shift != 0) or np.any(scale != 1):
-                with np.errstate(over="ignore"):  # an infinite objective is refused
+            with np.errstate(over="ignore"):  # an infinite objective is refused
+                if np.any(shift != 0) or np.any(scale != 1):
                     encoded = (encoded - shift) / scale
-            encoded = encoded.astype(dtype, copy=False)
+                encoded = encoded.astype(dtype, copy=False)
         mean = rows.w.mean()
         weights = rows.w if mean == 1 else rows.w / mean
         return Data(rows.X, encoded, weights.astype(dtype, copy=False)), n_outputs
