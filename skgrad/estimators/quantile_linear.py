@@ -312,10 +312,7 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
                 "dual_ belongs to an exact fit. Fit with optimizer='auto' and, where "
                 "there is a penalty, l1_ratio=1."
             )
-        # Clipped, because dividing them by weights may round across a limit.
-        dual = np.column_stack(
-            [s.dual.clip(s.quantile - 1.0, s.quantile) for s in self._solutions]
-        )
+        dual = np.column_stack([s.dual for s in self._solutions])
         return dual[:, 0] if self._single else dual
 
     def _coefficients(self, coef, intercept):

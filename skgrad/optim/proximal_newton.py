@@ -187,7 +187,7 @@ class _Run:
 
     def descend(self, max_iter: int, tol: float) -> MinimizeStatus:
         """Take steps until something stops them."""
-        if not self._finite():
+        if not _finite(self.point, self.hessian):
             return MinimizeStatus.NOT_FINITE
         while self.norm > tol:
             if self.nit == max_iter:
@@ -228,9 +228,7 @@ class _Run:
 
     def _flat(self) -> bool:
         """Tell whether the Hessian shows no curvature along some coordinate."""
-        hessian = self.hessian
-        blocks = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
-        diagonal = np.diagonal(blocks, axis1=-2, axis2=-1)
+        diagonal = np.diagonal(_entries(self.hessian), axis1=-2, axis2=-1)
         return bool((diagonal <= FLAT * diagonal.max(initial=0.0)).any())
 
     def _shift(self) -> float:
@@ -245,11 +243,6 @@ class _Run:
             seen = change / (1e-4 * size) if near.finite else 0.0
             self.stiffness = float(seen or slope / size)
         return self.damping * self.stiffness
-
-    def _finite(self) -> bool:
-        hessian = self.hessian
-        entries = hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
-        return bool(self.point.finite and np.isfinite(entries).all())
 
     def _promised(self, step: Vector) -> float:
         """Return the decrease that slope and penalty promise for the full step."""
@@ -271,9 +264,10 @@ class _Run:
                 point, hessian = with_hessian(self.objective, target)
             total = point.value + self.rest.value(target)
             enough = ARMIJO * length * promised
-            if point.finite and total <= self.total - enough + rounding:
+            lower = total <= self.total - enough + rounding
+            if lower and _finite(point, hessian):
                 self._accept(point, hessian)
-                return length if self._finite() else 0.0
+                return length
             length *= 0.5
         return 0.0
 
@@ -320,3 +314,11 @@ class _Run:
         exact[free] = scipy.linalg.cho_solve(factor, right)
         kept = (np.sign(exact) == np.sign(z)) | (l1 == 0)
         return exact if (kept & (low <= exact) & (exact <= high)).all() else z
+
+
+def _entries(hessian: Matrix | BlockDiagonal) -> Any:
+    return hessian.blocks if isinstance(hessian, BlockDiagonal) else hessian
+
+
+def _finite(point: Point, hessian: Matrix | BlockDiagonal) -> bool:
+    return bool(point.finite and np.isfinite(_entries(hessian)).all())

@@ -187,7 +187,7 @@ def locate(
     M. Fernandes, E. Guerre and E. Horta, Smoothing quantile regressions, Journal of
     Business & Economic Statistics 39 (2021) 338-357 (here: uniform kernel).
     """
-    q = coordinates.scaled(coordinates.scale).size
+    q = problem.n_columns
     theta, width = theta.copy(), width.copy()
     low, high = coordinates.bounds(problem)
     count = np.zeros(len(quantiles), dtype=np.int64)
@@ -218,7 +218,8 @@ def locate(
             few = m < min(2 * q, problem.n_rows)
             if few or length > FURTHEST:
                 # Of the rows outside the window, the window says too little.
-                theta[k] += 0.0 if few else step * (FURTHEST / length)
+                if not few:
+                    theta[k] += step * (FURTHEST / length)
                 width[k] *= WIDER
                 going.append(k)
                 continue
