@@ -7,6 +7,7 @@ from skgrad.train.full_batch import fit_full_batch
 from skgrad.train.learning_rate import RangeTest, find_learning_rate
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
 from skgrad.train.records import Epoch, Fit, Progress, Recovery, Settings, TrainState
+from skgrad.train.rows import RowDerivatives, RowValues
 from skgrad.train.stochastic import fit_stochastic, initial_state
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.train.validation import minus_loss
@@ -22,6 +23,8 @@ __all__ = [
     "Progress",
     "RangeTest",
     "Recovery",
+    "RowDerivatives",
+    "RowValues",
     "Settings",
     "StopReason",
     "TrainState",
