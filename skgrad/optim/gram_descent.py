@@ -11,7 +11,7 @@ import scipy
 from skgrad.backend.cpu import descent as compiled
 from skgrad.typing import Array
 
-__all__ = ["GramMinimum", "minimize_gram"]
+__all__ = ["GramMinimum", "descend_gram", "minimize_gram"]
 
 # From so many coefficients on, sweeps are compiled: 99 penalties of a path take 3 to 5
 # ms for 26 to 103 ms at 24 coefficients. The first use takes 40 to 50 ms in each
@@ -128,8 +128,48 @@ def minimize_gram(
     >>> minimum.coef, minimum.gradient, minimum.converged
     (array([1., 0.]), array([1., 0.]), True)
     """
-    coef = coef.copy()
-    gradient = c - G @ coef
+    return descend_gram(
+        G, c - G @ coef, l1, low, high, coef, tol=tol, max_sweeps=max_sweeps
+    )
+
+
+def descend_gram(
+    G: Array,
+    gradient: Array,
+    l1: Array,
+    low: Array,
+    high: Array,
+    coef: Array,
+    *,
+    tol: float,
+    max_sweeps: int,
+) -> GramMinimum:
+    """Do what :func:`minimize_gram` does, from a known gradient.
+
+    Parameters
+    ----------
+    gradient : array of float64 of shape (k,)
+        ``c - G @ coef``; not changed.
+    G, l1, low, high, coef, tol, max_sweeps
+        As those of :func:`minimize_gram`.
+
+    Returns
+    -------
+    GramMinimum
+        As :func:`minimize_gram` returns it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.optim.gram_descent import descend_gram
+    >>> one, bound = np.ones(1), np.full(1, np.inf)
+    >>> found = descend_gram(
+    ...     one[:, None], 3 * one, one, -bound, bound, one, tol=1e-9, max_sweeps=9
+    ... )
+    >>> found.coef, found.gradient
+    (array([3.]), array([1.]))
+    """
+    coef, gradient = coef.copy(), gradient.copy()
     make = compiled.sweeper if len(coef) >= COMPILED_FROM else _sweeper
     diagonal = G.diagonal().copy()
     sweep = make(G, diagonal, l1, low, high, coef, gradient, tol)
@@ -147,8 +187,9 @@ def minimize_gram(
         n_sweeps += n_done or most
         if not n_done and n_sweeps < max_sweeps:
             free = free[_is_free(low, high, coef)[free]]
+            before = coef.copy()
             _jump(free, G, l1, low, high, coef, gradient)
-            gradient[:] = c - G @ coef
+            gradient -= G @ (coef - before)
     return GramMinimum(coef, gradient, n_sweeps, converged=False)
 
 

@@ -1,0 +1,279 @@
+"""Quadratic models of a linear model's loss, and their minima with a penalty."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg.blas
+
+from skgrad.optim.gram_descent import descend_gram
+from skgrad.solvers.column_descent import minimize_columns
+from skgrad.solvers.path_problem import PathProblem, Point
+from skgrad.typing import Array
+
+__all__ = ["ColumnModel", "GramModel"]
+
+MAX_SWEEPS = 1000
+# Curvatures of rows below this part of the largest one count as that.
+FLOOR = 1e-9
+
+
+class GramModel:
+    """A matrix of second derivatives, corrected by what steps show of the gradient.
+
+    Coordinates come in the order they were admitted: for each group of classes that are
+    coupled its intercepts first, then for each batch of features its classes.
+    """
+
+    def __init__(self, problem: PathProblem, point: Point) -> None:
+        self.problem = problem
+        self.columns = problem.columns
+        self.features = np.empty(0, dtype=np.int64)  # in the order of admission
+        self.curvature, self.coupled = point.curvature, point.coupled
+        k = problem.n_outputs
+        groups = [list(range(k))] if self.coupled else [[a] for a in range(k)]
+        self.blocks = [_Block(self, classes) for classes in groups]
+
+    def admit(self, which: Array) -> None:
+        """Add rows and columns for features that are new."""
+        new = np.setdiff1d(which, self.features, assume_unique=True)
+        if len(new):
+            for block in self.blocks:
+                block.extend(new)
+            self.features = np.concatenate([self.features, new])
+
+    def renew(self, point: Point) -> None:
+        """Compute the matrix anew."""
+        if self.problem.quadratic:
+            return
+        self.curvature = point.curvature
+        features, self.features = np.sort(self.features), self.features[:0]
+        for block in self.blocks:
+            block.clear()
+        self.admit(features)
+
+    def weights(self, a: int, b: int) -> Array:
+        """Return the second derivatives of the rows by two outputs."""
+        k = self.problem.n_outputs
+        if not self.coupled:
+            return self.curvature[:, a]
+        a, b = min(a, b), max(a, b)
+        return self.curvature[:, a * k - a * (a - 1) // 2 + b - a]
+
+    def solve(
+        self,
+        point: Point,
+        which: Array,
+        gradient: Array,
+        sides: Array,
+        strength: float,
+        target: float,
+    ) -> tuple[Array, Array]:
+        """Return coefficients (k, q) and intercepts at the minimum of the model."""
+        coef, intercept = point.coef[:, which].copy(), point.intercept.copy()
+        for block in self.blocks:
+            block.solve(which, gradient, sides, coef, intercept, strength, target)
+        return coef, intercept
+
+    def learn(self, which: Array, *changes: Array) -> None:
+        """Correct the matrix by a step and the change of the gradient."""
+        if not self.problem.quadratic:
+            for block in self.blocks:
+                block.learn(which, *changes)
+
+
+class _Block:
+    """The part of the matrix that belongs to classes that are coupled."""
+
+    def __init__(self, model: GramModel, classes: list[int]) -> None:
+        self.model, self.classes = model, classes
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all but the intercepts."""
+        m = len(self.classes) * self.model.problem.fit_intercept
+        self.of_class = np.arange(m)
+        self.feature = np.full(m, -1)
+        self.G = np.array(
+            [[self._weights(a, b).sum() for b in range(m)] for a in range(m)]
+        ).reshape(m, m)
+
+    def _weights(self, a: int, b: int, positive: bool = False) -> Array:
+        found = self.model.weights(self.classes[a], self.classes[b])
+        if not positive:
+            return found
+        return np.maximum(found, FLOOR * found.max(initial=0.0))
+
+    def extend(self, new: Array) -> None:
+        """Add features."""
+        columns, old = self.model.columns, self.model.features
+        m, q, r = len(self.classes), len(self.G), len(new)
+        # Steps correct the matrix, but not that of a quadratic function.
+        dtype = np.float64 if self.model.problem.quadratic else np.float32
+        G = np.empty((q + m * r, q + m * r))
+        G[:q, :q] = self.G
+        for a in range(m):
+            for b in range(m):
+                at = slice(q + b * r, q + (b + 1) * r)
+                w = self._weights(a, b, positive=a == b)
+                mine = np.flatnonzero((self.of_class == a) & (self.feature >= 0))
+                if self.model.problem.fit_intercept:
+                    G[a, at] = columns.pulled(w[:, None], new)[0]
+                if len(mine):
+                    order = np.argsort(old)
+                    G[mine[order], at] = columns.gram(w, old[order], new, dtype)
+                within = slice(q + a * r, q + (a + 1) * r)
+                if a == b:
+                    G[within, at] = columns.gram(w, new, None, dtype)
+                elif a < b:
+                    G[within, at] = columns.gram(w, new, new, dtype)
+                    G[at, within] = G[within, at].T
+        G[q:, :q] = G[:q, q:].T
+        self.G = G
+        self.of_class = np.concatenate([self.of_class, np.repeat(np.arange(m), r)])
+        self.feature = np.concatenate([self.feature, np.tile(new, m)])
+
+    def _gathered(self, which: Array, rows: Array, ends: Array) -> Array:
+        """Return numbers of coefficients (k, q) and intercepts (k,) by coordinate."""
+        at = np.searchsorted(which, np.maximum(self.feature, 0))
+        classes = np.asarray(self.classes)[self.of_class]
+        if not len(which):
+            return ends[classes]
+        inner = rows[classes, np.minimum(at, len(which) - 1)]
+        return np.where(self.feature < 0, ends[classes], inner)
+
+    def solve(
+        self,
+        which: Array,
+        gradient: Array,
+        sides: Array,
+        coef: Array,
+        intercept: Array,
+        strength: float,
+        target: float,
+    ) -> None:
+        """Put the minimum of the model in the place of coefficients and intercepts."""
+        problem = self.model.problem
+        free = np.zeros(problem.n_outputs)
+        k = problem.n_outputs
+
+        def penalty(rates: Array) -> Array:
+            rows = np.broadcast_to(strength * rates[which], (k, len(which)))
+            return self._gathered(which, rows, free)
+
+        b = self._gathered(which, coef, intercept)
+        g = self._gathered(which, gradient, sides)
+        l1, l2 = penalty(problem.l1), penalty(problem.l2)
+        low = self._gathered(which, problem.low[:, which], free - np.inf)
+        high = self._gathered(which, problem.high[:, which], free + np.inf)
+        scale = self._gathered(which, np.tile(problem.scale[which], (k, 1)), free + 1)
+        diagonal = self.G.diagonal().copy()
+        stiff = ((diagonal + l2) / scale**2).max(initial=1e-300)
+        self.G[np.diag_indices_from(self.G)] = diagonal + l2
+        minimum = descend_gram(
+            self.G,
+            -g - l2 * b,
+            l1,
+            low,
+            high,
+            b,
+            tol=target**2 / stiff,
+            max_sweeps=MAX_SWEEPS,
+        )
+        self.G[np.diag_indices_from(self.G)] = diagonal
+        found = minimum.coef
+        classes = np.asarray(self.classes)[self.of_class]
+        ends = self.feature < 0
+        intercept[classes[ends]] = found[ends]
+        inner = ~ends
+        coef[classes[inner], np.searchsorted(which, self.feature[inner])] = found[inner]
+
+    def learn(
+        self,
+        which: Array,
+        move: Array,
+        shift: Array,
+        change: Array,
+        change_of_sides: Array,
+    ) -> None:
+        """Correct the matrix so that it explains the change of the gradient."""
+        s = self._gathered(which, move, shift)
+        y = self._gathered(which, change, change_of_sides)
+        Gs = self.G @ s
+        seen, expected = s @ y, s @ Gs
+        if not (expected > 0 and seen > 0.1 * expected and np.isfinite(seen)):
+            return
+        parts = np.array([y / np.sqrt(seen), Gs / np.sqrt(expected)])
+        signed = parts * [[1.0], [-1.0]]
+        # In its place: the matrix is symmetric, so its transpose is in Fortran's order.
+        scipy.linalg.blas.dgemm(
+            1.0, parts.T, signed, beta=1.0, c=self.G.T, overwrite_c=1
+        )
+
+
+class ColumnModel:
+    """Weighted least squares over the columns, one class after the other."""
+
+    def __init__(self, problem: PathProblem, point: Point) -> None:
+        self.problem = problem
+        self.columns = problem.columns
+        self.of = point.curvature
+        self.prepared = self._all_prepared(point)
+
+    def admit(self, which: Array) -> None:
+        """Take features in: nothing is to be done."""
+
+    def renew(self, point: Point) -> None:
+        """Take other second derivatives of the rows, if these are not they."""
+        if point.curvature is not self.of and not self.problem.quadratic:
+            self.of, self.prepared = point.curvature, self._all_prepared(point)
+
+    def _all_prepared(self, point: Point) -> list[tuple[Array, Array | None, Array]]:
+        k = self.problem.n_outputs
+        starts = [a * k - a * (a - 1) // 2 for a in range(k)]
+        # The outputs of a row move at once: twice the diagonal bounds the whole.
+        own = 2 * point.curvature[:, starts] if point.coupled else point.curvature
+        return [self._prepared(w) for w in own.T]
+
+    def _prepared(self, w: Array) -> tuple[Array, Array | None, Array]:
+        w = np.maximum(w, FLOOR * w.max(initial=0.0))
+        h = self.columns.squares(w)
+        if not self.problem.fit_intercept:
+            return w, None, h
+        side = self.columns.pulled(w[:, None])[0]
+        return w, side, np.maximum(h - side**2 / w.sum(), 0.0)
+
+    def solve(
+        self,
+        point: Point,
+        which: Array,
+        gradient: Array,
+        sides: Array,
+        strength: float,
+        target: float,
+    ) -> tuple[Array, Array]:
+        """Return coefficients (k, q) and intercepts at the minimum of the model."""
+        problem = self.problem
+        self.renew(point)
+        coef, intercept = point.coef[:, which].copy(), point.intercept.copy()
+        l1, l2 = strength * problem.l1, strength * problem.l2
+        for a, (w, side, h) in enumerate(self.prepared):
+            stiff = ((h + l2) / problem.scale**2)[which].max(initial=1e-300)
+            found = minimize_columns(
+                self.columns.arrays,
+                w,
+                np.ascontiguousarray(point.slope[:, a]),
+                side,
+                h,
+                (l1, l2),
+                (problem.low[a], problem.high[a]),
+                point.coef[a],
+                which,
+                tol=target**2 / stiff,
+                max_sweeps=MAX_SWEEPS,
+            )
+            coef[a] = found.coef[which]
+            intercept[a] += found.shift
+        return coef, intercept
+
+    def learn(self, which: Array, *changes: Array) -> None:
+        """Learn nothing: the next step takes second derivatives of its own."""

@@ -1,0 +1,349 @@
+"""Regularisation paths: linear models of any smooth loss, for many penalties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skgrad.solvers.columns import MOST
+from skgrad.solvers.local_models import ColumnModel, GramModel
+from skgrad.solvers.path_problem import PathProblem, Point
+from skgrad.solvers.strengths import (
+    Path,
+    ends,
+    grid_of,
+    largest_strength,
+    residuals,
+)
+from skgrad.typing import Array
+
+__all__ = ["solve_path"]
+
+# Gram matrices of at most so many coordinates are made; beyond, columns are read.
+GRAM_MOST = 3000
+# At least so many coordinates come into such a matrix at a time, or so large a part of
+# those in it.
+BATCH, GROWTH = 16, 0.5
+# Second derivatives are computed anew where a step leaves so much of the residual.
+SLOW = 0.3
+# Inner problems are solved to so small a part of the residual that is asked for, or of
+# the present one.
+INNER, INNER_NOW = 0.3, 0.1
+MAX_HALVINGS = 30
+
+
+def solve_path(
+    problem: PathProblem,
+    strengths: int | Sequence[float] | Array = 100,
+    eps: float = 1e-3,
+    *,
+    tol: float = 1e-5,
+    max_iter: int = 100,
+    ends_early: bool = True,
+) -> Path:
+    """Solve for a decreasing sequence of strengths.
+
+    Parameters
+    ----------
+    problem : PathProblem
+        The problem.
+    strengths : int or sequence of float, default=100
+        How many of them, from the smallest one at which all penalised coefficients are
+        zero down to `eps` times it; or the strengths themselves, in any order.
+    eps : float, default=1e-3
+        The last strength over the first.
+    tol : float, default=1e-5
+        Bound on :attr:`Path.residual`.
+    max_iter : int, default=100
+        Steps for each strength.
+    ends_early : bool, default=True
+        Whether a path whose strengths are not given ends where they hardly change the
+        loss any more.
+
+    Returns
+    -------
+    Path
+        The solutions; there may be fewer than were asked for.
+
+    Notes
+    -----
+    Each solution starts at the one before, on the coordinates that are not zero or that
+    the strong rule does not discard; those whose slopes turn out too large are added
+    [1]_. A step minimises a quadratic model by coordinate descent. Up to 3000
+    coordinates its matrix is kept from one strength to the next: rows and columns are
+    added as coordinates come in, and it is corrected by the change of the gradient that
+    each step shows (BFGS), so that it is seldom computed anew. For more of them, and
+    for sparse matrices, the columns themselves are read.
+
+    References
+    ----------
+    .. [1] R. Tibshirani, J. Bien, J. Friedman, T. Hastie, N. Simon, J. Taylor and R. J.
+       Tibshirani, Strong rules for discarding predictors in lasso-type problems,
+       Journal of the Royal Statistical Society B 74 (2012) 245-266.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.losses import SquaredError
+    >>> from skgrad.solvers import PathProblem, columns_of, solve_path
+    >>> from skgrad.train import RowDerivatives
+    >>> X, y = np.array([[-1.0], [0.0], [1.0]]), np.array([-3.0, 0.0, 3.0])
+    >>> rows = RowDerivatives(SquaredError(), y, np.full(3, 1 / 3))
+    >>> one, free = np.ones(1), np.full((1, 1), np.inf)
+    >>> problem = PathProblem(
+    ...     columns_of(X, 0 * one),
+    ...     rows,
+    ...     start=0 * one,
+    ...     vector=True,
+    ...     factors=one,
+    ...     scale=one,
+    ...     low=-free,
+    ...     high=free,
+    ...     l1_ratio=1.0,
+    ...     quadratic=True,
+    ... )
+    >>> path = solve_path(problem, [2.0, 1.0, 0.0])
+    >>> path.coef.ravel().round(6)
+    array([0. , 1.5, 3. ])
+    """
+    return _Solver(problem, tol, max_iter).path(strengths, eps, ends_early)
+
+
+class _Solver:
+    """The state of a path."""
+
+    def __init__(self, problem: PathProblem, tol: float, max_iter: int) -> None:
+        self.problem = problem
+        self.tol, self.max_iter = tol, max_iter
+        self.columns = problem.columns
+        p = self.columns.shape[1]
+        self.l1, self.l2 = problem.l1, problem.l2
+        self.strength = 0.0
+        self.size = 1.0
+        self.gradient = np.zeros((problem.n_outputs, p))  # where it was last computed
+        self.up_to_date = False
+        self.last: tuple[float, Point, Array] | None = None
+        # The coordinates that may move: not penalised, or not zero at the start.
+        coef = np.clip(np.zeros((problem.n_outputs, p)), problem.low, problem.high)
+        self.working = np.flatnonzero((problem.factors == 0) | coef.any(axis=0))
+        intercept = problem.start.astype(np.float64)
+        raw = self.columns.times(coef) + intercept
+        self.point = self.problem.at(coef, intercept, raw)
+        self.model: GramModel | ColumnModel | None = None
+
+    # --- the path -----------------------------------------------------------------
+
+    def path(self, strengths: Any, eps: float, ends_early: bool) -> Path:
+        """Return the solutions."""
+        if not np.isfinite(self.point.loss):
+            raise FloatingPointError("The loss of the null model is not finite.")
+        self._start()
+        null_loss = self.point.loss
+        given = not isinstance(strengths, int | np.integer)
+        problem = self.problem
+        largest = largest_strength(
+            self.gradient,
+            self.point.coef,
+            (problem.low, problem.high),
+            problem.factors * problem.scale,
+            problem.l1_ratio,
+        )
+        grid = grid_of(strengths, largest, eps)
+        found: list[tuple[Any, ...]] = []
+        before = max(largest, grid[0])
+        for strength in grid:
+            steps_and_residual = self._solve(float(strength), before)
+            before = float(strength)
+            point = self.point
+            intercept = point.intercept - point.coef @ self.columns.centre
+            found.append((point.coef, intercept, point.loss, *steps_and_residual))
+            losses = [one[2] for one in found]
+            if not given and ends_early and ends(null_loss, losses):
+                break
+        coef, intercepts, loss, n_steps, residual = map(
+            np.array, zip(*found, strict=True)
+        )
+        done = grid[: len(found)]
+        return Path(
+            done, coef, intercepts, loss, residual, null_loss, self.size, n_steps
+        )
+
+    def _start(self) -> None:
+        """Fit what is not penalised, and see how large slopes are without the rest."""
+        self.gradient, self.up_to_date = self._pulled(), True
+        self.size = float(np.abs(self.gradient / self.problem.scale).max(initial=0.0))
+        self.size = self.size or 1.0
+        if len(self.working) or self.problem.fit_intercept:
+            self._descend()
+            self.gradient, self.up_to_date = self._pulled(), True
+
+    # --- one strength -------------------------------------------------------------
+
+    def _solve(self, strength: float, before: float) -> tuple[int, float]:
+        """Move to the solution for a strength; return steps and the residual."""
+        self._extrapolate(strength, before)
+        # Slopes change by less than the strength does, as a rule.
+        bound = self.l1 * (2 * strength - before)
+        strong = (np.abs(self.gradient) >= bound).any(axis=0)
+        strong |= (self.l1 == 0) & (self.l2 == 0)
+        strong |= (self.l1 == 0) & (self.problem.l1_ratio == 0)
+        self._admit(np.flatnonzero(strong))
+        n_steps = 0
+        while True:
+            n_steps += self._descend(n_steps)
+            if not self.up_to_date:
+                self.gradient, self.up_to_date = self._pulled(), True
+            residuals = self._residuals(self.gradient)
+            wrong = (residuals > self.tol * self.size).any(axis=0)
+            wrong[self.working] = False
+            if not wrong.any() or n_steps >= self.max_iter:
+                return n_steps, float(residuals.max(initial=0.0)) / self.size
+            self._admit(np.flatnonzero(wrong))
+
+    def _extrapolate(self, strength: float, before: float) -> None:
+        """Go on along the line through the last two solutions, if that is known.
+
+        For a quadratic loss all that follows from coefficients is linear in them, and
+        the solutions are so between changes of the active set.
+        """
+        self.strength = strength
+        if not self.problem.quadratic:
+            return
+        last, self.last = self.last, (before, self.point, self.gradient.copy())
+        if last is None or last[0] <= before:
+            return
+        part = (before - strength) / (last[0] - before)
+        parts = zip(self.point[:3], last[1][:3], strict=True)
+        coef, intercept, raw = (now + part * (now - then) for now, then in parts)
+        inside = (coef >= self.problem.low) & (coef <= self.problem.high)
+        if not inside.all():
+            return
+        point = self.problem.at(coef, intercept, raw)
+        if self._value(point) < self._value(self.point):
+            self.point = point
+            self.gradient = self.gradient + part * (self.gradient - last[2])
+
+    def _admit(self, features: Array) -> None:
+        """Take features into the working set, if there are new ones in it."""
+        out = np.ones(self.columns.shape[1], dtype=bool)
+        out[self.working] = False
+        if not out[features].any():
+            return
+        if not self.columns.sparse:
+            # Many at once: a product with few columns takes as long as one with many.
+            # The others are those closest to moving.
+            most = max(BATCH, int(GROWTH * len(self.working)))
+            near = np.abs(self.gradient).max(axis=0) / np.maximum(self.l1, 1e-300)
+            near[features] = np.inf
+            candidates = np.flatnonzero(out)
+            most = min(max(most, np.isinf(near[candidates]).sum()), len(candidates))
+            order = np.argpartition(-near[candidates], most - 1)[:most]
+            features = candidates[order]
+        out[features] = False
+        self.working = np.flatnonzero(~out)
+
+    def _pulled(self, which: Array | None = None) -> Array:
+        return self.columns.pulled(self.point.slope, which)
+
+    def _residuals(self, gradient: Array, which: Any = slice(None)) -> Array:
+        """Return how far slopes are from balancing the penalty, for scale one."""
+        problem, b = self.problem, self.point.coef[:, which]
+        u = gradient + self.strength * self.l2[which] * b
+        bounds = problem.low[:, which], problem.high[:, which]
+        found = residuals(u, b, self.strength * self.l1[which], bounds)
+        return np.asarray(found / problem.scale[which])
+
+    def _value(self, point: Point) -> float:
+        b = point.coef
+        penalty = self.l1 @ np.abs(b).sum(axis=0) + 0.5 * (self.l2 @ (b**2).sum(axis=0))
+        return float(point.loss + self.strength * penalty)
+
+    def _descend(self, n_before: int = 0) -> int:
+        """Move to the minimum over the working set; return the number of steps."""
+        which = self.working
+        model = self._model_of(which)
+        gradient, sides = self._gradient(which)
+        last = np.inf
+        for n_steps in range(self.max_iter - n_before):
+            residual = self._residuals(gradient, which).max(initial=0.0)
+            if self.problem.fit_intercept:
+                residual = max(residual, np.abs(sides).max())
+            if residual <= self.tol * self.size:
+                return n_steps
+            if n_steps and residual > SLOW * last:
+                model.renew(self.point)
+            last = residual
+            target = max(INNER * self.tol * self.size, INNER_NOW * residual)
+            before = self.point
+            if not self._step(model, which, gradient, sides, target):
+                return n_steps + 1
+            old, old_sides = gradient, sides
+            gradient, sides = self._gradient(which)
+            model.learn(
+                which,
+                self.point.coef[:, which] - before.coef[:, which],
+                self.point.intercept - before.intercept,
+                gradient - old,
+                sides - old_sides,
+            )
+        return self.max_iter - n_before
+
+    def _gradient(self, which: Array) -> tuple[Array, Array]:
+        """Return the slopes of coefficients (k, q) and intercepts (k,)."""
+        sides = self.point.slope.sum(axis=0)
+        if not self.up_to_date:
+            # Where it costs no more, those of all coefficients are computed.
+            every = len(which) > MOST * self.columns.shape[1] or self.columns.sparse
+            if every:
+                self.gradient = self._pulled()
+            else:
+                self.gradient[:, which] = self._pulled(which)
+            self.up_to_date = every
+        return self.gradient[:, which], sides
+
+    def _model_of(self, which: Array) -> GramModel | ColumnModel:
+        """Return the quadratic model, of these coordinates too."""
+        problem = self.problem
+        n_classes = self.point.curvature.shape[1] if self.point.coupled else 1
+        small = n_classes * (len(which) + 1) <= GRAM_MOST
+        # A sparse matrix has fewer elements than its products would have.
+        gram = small and (self.point.coupled or not self.columns.sparse)
+        wanted = GramModel if gram else ColumnModel
+        if type(self.model) is not wanted:
+            self.model = wanted(problem, self.point)
+            self.model.admit(which)
+        else:
+            self.model.admit(which)
+        return self.model
+
+    def _step(
+        self, model: Any, which: Array, gradient: Array, sides: Array, target: float
+    ) -> bool:
+        """Take a step, or a part of it that goes down; tell whether there is one."""
+        point, value = self.point, self._value(self.point)
+        for attempt in range(2):
+            coef, intercept = model.solve(
+                point, which, gradient, sides, self.strength, target
+            )
+            move = coef - point.coef[:, which]
+            raw = self.columns.times(move, which)
+            raw += intercept - point.intercept
+            length = 1.0
+            for _ in range(MAX_HALVINGS if attempt else 3):
+                whole = point.coef.copy()
+                whole[:, which] = (
+                    coef if length == 1 else whole[:, which] + length * move
+                )
+                new = self.problem.at(
+                    whole,
+                    point.intercept + length * (intercept - point.intercept),
+                    point.raw + length * raw,
+                )
+                if self._value(new) <= value + 1e-14 * max(abs(value), abs(new.loss)):
+                    self.point, self.up_to_date = new, False
+                    return True
+                length *= 0.5
+            model.renew(point)
+        return False
