@@ -71,6 +71,7 @@ _NAMES = {
         *("unpack", "where", "windows"),
     ),
     "estimators": (
+        *("GradientElasticNetCV", "GradientElasticNetClassifierCV"),
         *("GradientLinearClassifier", "GradientLinearRegressor"),
         *("MLPClassifier", "MLPQuantileRegressor", "MLPRegressor"),
         *("QuantileRegressor",),

@@ -1,5 +1,9 @@
 """Estimators: skgrad behind scikit-learn's ``fit`` and ``predict``."""
 
+from skgrad.estimators.elastic_net import (
+    GradientElasticNetClassifierCV,
+    GradientElasticNetCV,
+)
 from skgrad.estimators.linear import (
     GradientLinearClassifier,
     GradientLinearRegressor,
@@ -14,6 +18,8 @@ from skgrad.estimators.quantile_linear import QuantileRegressor
 from skgrad.estimators.quantile_network import MLPQuantileRegressor
 
 __all__ = [
+    "GradientElasticNetCV",
+    "GradientElasticNetClassifierCV",
     "GradientLinearClassifier",
     "GradientLinearRegressor",
     "MLPClassifier",

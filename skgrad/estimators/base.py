@@ -82,6 +82,10 @@ class BaseGradientEstimator(
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
 
+    def _penalty(self) -> tuple[float, float]:
+        """Return the strength of the objective's penalty, and its part of L1."""
+        return self.alpha, self.l1_ratio
+
     def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
         """Return the fit of a solver that takes the place of an optimizer, if any."""
         return None

@@ -152,7 +152,8 @@ def _suspicious(X: Array, constant: list[int]) -> list[int]:
 def _duplicate_columns(case: Case) -> str | None:
     """Name equal inputs whose coefficients are not determined."""
     e = case.estimator
-    unique = e._is_network or e.alpha * (1 - e.l1_ratio) > 0
+    alpha, l1_ratio = e._penalty()
+    unique = e._is_network or alpha * (1 - l1_ratio) > 0
     if unique or len(case.inputs) < FEWEST_ROWS:
         return None
     constant = set(constant_columns(case.inputs))
@@ -381,11 +382,12 @@ def _why_constant(case: Case) -> str:
 def _all_zero_coefficients(case: Case) -> str | None:
     """Tell that L1 left no coefficient, and from which alpha on it does."""
     e, objective = case.estimator, case.work.objective
-    l1 = e.alpha * e.l1_ratio
+    alpha, l1_ratio = e._penalty()
+    l1 = alpha * l1_ratio
     if e._is_network or not l1 or case.fit.params[objective.mask].any():
         return None
     gradient = case.work.gradient(case.fit.params)
-    most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / e.l1_ratio
+    most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / l1_ratio
     # With constant inputs or targets what is left is rounding, and no alpha helps.
     if most <= np.finfo(np.float64).eps * e.alpha:
         return None

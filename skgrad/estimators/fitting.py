@@ -121,12 +121,13 @@ class Fitting:
         self.data, n_outputs = self._data(rows)
         if self.optimizer.stochastic:
             self.data = replace(self.data, keys=row_keys(rows.X))
+        alpha, l1_ratio = estimator._penalty()
         self.objective = Objective(
             module,
             loss,
             n_outputs,
-            estimator.alpha,
-            estimator.l1_ratio,
+            alpha,
+            l1_ratio,
             estimator.clip_norm,
             record_gradient=record_gradient,
             **estimator._restrictions(frame, loss, module),

@@ -63,6 +63,22 @@ DESCRIPTIONS = {
         :class:`~sklearn.linear_model.ElasticNet`; biases are not penalised.""",
     "l1_ratio": """float in [0, 1], default={default}
         Part of L1 in the penalty.""",
+    "alphas": """int or sequence of float, default={default}
+        How many strengths of the penalty, from the smallest one at which all penalised
+        coefficients are zero downwards, evenly in their logarithm; or which.""",
+    "eps": """float or "auto", default={default}
+        The last of so many strengths over the first; "auto" is 1e-4 if there are more
+        rows than features, else 1e-2.""",
+    "cv": """int, splitter or iterable, default={default}
+        The folds, as scikit-learn's estimators take them: None means 5, stratified for
+        classifiers; with ``groups`` given to ``fit`` also ``GroupKFold()``.""",
+    "select": """{{"min", "1se"}}, default={default}
+        Which strength to choose: that with the smallest mean loss of held-out rows, or
+        the largest whose mean loss is within one standard error of it, which gives the
+        sparser model.""",
+    "n_jobs": """int or None, default={default}
+        Threads for the folds, which share one copy of the inputs; -1 means all cores.
+        None is 1 unless a ``joblib.parallel_config`` says otherwise.""",
     "penalty_factor": """array-like of shape (n_features,) or dict, default={default}
         What the penalty of each feature's coefficients (L1 and L2, of every output) is
         multiplied by, >= 0: 0 is never penalised, 1 the default. A dict goes from names
@@ -213,6 +229,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "module_params": [dict, None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [_UNIT],
+    "alphas": [_COUNT, "array-like"],
+    "eps": [_OPEN_UNIT, StrOptions({"auto"})],
+    "cv": ["cv_object"],
+    "select": [StrOptions({"min", "1se"})],
+    "n_jobs": [Integral, None],
     "penalty_factor": ["array-like", dict, None],
     "positive": ["boolean"],
     "bounds": ["array-like", dict, None],
@@ -297,7 +318,7 @@ def documented(**own: str) -> Any:
 
 def _constraints(name: str, cls: Any) -> list[Any]:
     """Return what an argument may be; some classes choose the optimizer by a word."""
-    shared = CONSTRAINTS[name]
+    shared = getattr(cls, "_own_constraints", {}).get(name, CONSTRAINTS[name])
     words = set(getattr(cls, "_optimizer_words", ()))
     return [StrOptions(words), *shared] if name == "optimizer" and words else shared
 

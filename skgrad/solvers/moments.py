@@ -60,15 +60,23 @@ class Moments:
 
     @classmethod
     def of(
-        cls, X: Array, y: Array, w: Array, centre_x: Array, centre_y: Array
+        cls,
+        X: Array,
+        y: Array,
+        w: Array,
+        centre_x: Array,
+        centre_y: Array,
+        rows: Array | None = None,
     ) -> Moments:
-        """Return the moments of rows, read once, in blocks."""
+        """Return the moments of all rows, or of some, read once, in blocks."""
         p, k = X.shape[1], y.shape[1]
         x, xx, xy = np.zeros(p), np.zeros((p, p)), np.zeros((p, k))
         sum_y, yy = np.zeros(k), np.zeros(k)
         size = max(256, BLOCK_BYTES // (8 * max(1, p)))
-        for start in range(0, len(X), size):
-            at = slice(start, start + size)
+        n, total = (len(X), w.sum()) if rows is None else (len(rows), w[rows].sum())
+        for start in range(0, n, size):
+            at: Any = slice(start, start + size)
+            at = at if rows is None else rows[at]
             Z, t, weights = X[at] - centre_x, y[at] - centre_y, w[at]
             weighted = weights[:, None] * t
             x += weights @ Z
@@ -77,7 +85,7 @@ class Moments:
             yy += (weighted * t).sum(axis=0)
             Z *= np.sqrt(weights)[:, None]
             xx += Z.T @ Z
-        return cls(float(w.sum()), x, sum_y, xx, xy, yy, centre_x, centre_y)
+        return cls(float(total), x, sum_y, xx, xy, yy, centre_x, centre_y)
 
     def __sub__(self, part: Moments) -> Moments:
         """Return the moments of the other rows."""
@@ -131,14 +139,22 @@ def solve_moments(
     ----------
     moments : Moments
         Of the rows; without an intercept its centres must be zero.
-    factors, scale, low, high, l1_ratio
+    factors, scale : array of shape (p,)
         As those of :class:`PathProblem`.
-    strengths, eps
-        As those of :func:`solve_path`.
+    low, high : array of shape (k, p)
+        Bounds of the coefficients.
+    l1_ratio : float
+        The part of L1 in the penalty.
+    strengths : int or sequence of float, default=100
+        How many, or which, as those of :func:`solve_path`.
+    eps : float, default=1e-3
+        The last strength over the first.
     fit_intercept : bool, default=True
         Whether there is an intercept.
-    tol, ends_early
-        As those of :func:`solve_path`.
+    tol : float, default=1e-5
+        Bound on :attr:`Path.residual`.
+    ends_early : bool, default=True
+        As that of :func:`solve_path`.
 
     Returns
     -------

@@ -32,6 +32,8 @@ SLOW = 0.3
 # the present one.
 INNER, INNER_NOW = 0.3, 0.1
 MAX_HALVINGS = 30
+# A value that rises by so small a part of it is no larger.
+ROUNDING = 1e-14
 
 
 def solve_path(
@@ -322,28 +324,33 @@ class _Solver:
         self, model: Any, which: Array, gradient: Array, sides: Array, target: float
     ) -> bool:
         """Take a step, or a part of it that goes down; tell whether there is one."""
-        point, value = self.point, self._value(self.point)
-        for attempt in range(2):
+        for tries in (3, MAX_HALVINGS):
             coef, intercept = model.solve(
-                point, which, gradient, sides, self.strength, target
+                self.point, which, gradient, sides, self.strength, target
             )
-            move = coef - point.coef[:, which]
-            raw = self.columns.times(move, which)
-            raw += intercept - point.intercept
-            length = 1.0
-            for _ in range(MAX_HALVINGS if attempt else 3):
-                whole = point.coef.copy()
-                whole[:, which] = (
-                    coef if length == 1 else whole[:, which] + length * move
-                )
-                new = self.problem.at(
-                    whole,
-                    point.intercept + length * (intercept - point.intercept),
-                    point.raw + length * raw,
-                )
-                if self._value(new) <= value + 1e-14 * max(abs(value), abs(new.loss)):
-                    self.point, self.up_to_date = new, False
-                    return True
-                length *= 0.5
-            model.renew(point)
+            with np.errstate(over="ignore", invalid="ignore"):  # no step then
+                new = self._downhill(which, coef, intercept, tries)
+            if new is not None:
+                self.point, self.up_to_date = new, False
+                return True
+            model.renew(self.point)
         return False
+
+    def _downhill(
+        self, which: Array, coef: Array, intercept: Array, tries: int
+    ) -> Point | None:
+        """Return the first point on the way back whose value is no larger, if any."""
+        point, value, length = self.point, self._value(self.point), 1.0
+        move, shift = coef - point.coef[:, which], intercept - point.intercept
+        raw = self.columns.times(move, which) + shift
+        for _ in range(tries):
+            whole = point.coef.copy()
+            # The end itself, to the bit: what is zero there is zero.
+            whole[:, which] = coef if length == 1 else whole[:, which] + length * move
+            new = self.problem.at(
+                whole, point.intercept + length * shift, point.raw + length * raw
+            )
+            if self._value(new) <= value + ROUNDING * max(abs(value), abs(new.loss)):
+                return new
+            length *= 0.5
+        return None

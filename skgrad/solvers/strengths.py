@@ -46,7 +46,8 @@ class Path:
     >>> import numpy as np
     >>> from skgrad.solvers import Path
     >>> one = np.ones(1)
-    >>> path = Path(one, np.ones((1, 1, 1)), np.ones((1, 1)), one, 0 * one, 4.0, 1.0, one)
+    >>> parts = one, np.ones((1, 1, 1)), np.ones((1, 1)), one, 0 * one
+    >>> path = Path(*parts, null_loss=4.0, size=1.0, n_steps=one)
     >>> path.explained
     array([0.75])
     """

@@ -1,0 +1,310 @@
+"""Regularisation paths of all rows and of the folds of a cross-validation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils.parallel import Parallel, delayed
+
+from skgrad.backend.cpu.threads import single_threaded
+from skgrad.losses import Loss, SquaredError
+from skgrad.solvers import (
+    Moments,
+    Path,
+    PathProblem,
+    columns_of,
+    solve_moments,
+    solve_path,
+)
+from skgrad.train import RowDerivatives
+from skgrad.typing import Array
+
+__all__ = ["Grid", "PathFits"]
+
+# Least squares needs no rows once the Gram matrix of so many columns is known. It has
+# no more elements than the inputs, and takes less time than a few readings of them.
+MOMENT_FEATURES = 4000
+# Rows are predicted in blocks of about so many numbers.
+BLOCK = 2**22
+# The solution that was chosen is brought so close to the minimum.
+POLISHED = 1e-8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which strengths a path has, and how closely each is solved for.
+
+    Parameters
+    ----------
+    alphas : int or array of shape (n_alphas,)
+        How many strengths, or which.
+    eps : float
+        The last over the first, if they are not given.
+    tol : float
+        Largest residual, see :class:`~skgrad.solvers.Path`.
+    max_iter : int
+        Steps for each strength.
+    """
+
+    alphas: Any
+    eps: float
+    tol: float
+    max_iter: int
+
+
+class PathFits:
+    """The paths of one penalised linear model over all rows, or over some.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Inputs.
+    y : array of shape (n_samples,) or (n_samples, n_outputs)
+        Targets as the loss sees them.
+    w : array of shape (n_samples,)
+        Positive weights.
+    n_outputs : int or None
+        Columns of the raw predictions; None for vectors.
+    factors : array of shape (n_features,)
+        What penalties are multiplied by.
+    bounds : low, high
+        Of shape (n_outputs, n_features).
+    fit_intercept, standardize : bool
+        As of the estimators.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        X: Any,
+        y: Array,
+        w: Array,
+        n_outputs: int | None,
+        factors: Array,
+        bounds: tuple[Array, Array],
+        *,
+        fit_intercept: bool,
+        standardize: bool,
+    ) -> None:
+        self.loss, self.X, self.y, self.w = loss, X, y, w
+        self.n_outputs, self.factors, self.bounds = n_outputs, factors, bounds
+        self.fit_intercept, self.standardize = fit_intercept, standardize
+        self.rows = RowDerivatives(loss, y, w, n_runs=1000)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and features."""
+        return (int(self.X.shape[0]), int(self.X.shape[1]))
+
+    @cached_property
+    def _has_moments(self) -> bool:
+        """Whether second moments say all of the rows that a fit needs."""
+        n, p = self.shape
+        few = p <= min(n, MOMENT_FEATURES)
+        squared = type(self.loss) is SquaredError
+        return bool(few and squared and not scipy.sparse.issparse(self.X))
+
+    # --- what is computed once ----------------------------------------------------
+
+    @cached_property
+    def columns(self) -> Any:
+        """The columns of the inputs, about their means if there is an intercept."""
+        if scipy.sparse.issparse(self.X) or not self.fit_intercept:
+            return columns_of(self.X, np.zeros(self.shape[1]))
+        return columns_of(self.X, self._centre)
+
+    @cached_property
+    def _centre(self) -> Array:
+        total, w = np.zeros(self.shape[1]), self.w / self.w.sum()
+        for at in self._blocks(np.arange(len(w))):
+            total += w[at] @ self.X[at]
+        return total
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Second moments of all rows."""
+        return self._moments(np.arange(self.shape[0]))
+
+    def _moments(self, rows: Array) -> Moments:
+        y = self.y.reshape(len(self.y), -1)
+        zero = np.zeros(self.shape[1]), np.zeros(y.shape[1])
+        w = self.w / self.w.sum()
+        centres = (self._centre, w @ y) if self.fit_intercept else zero
+        some = None if len(rows) == len(y) else rows
+        return Moments.of(self.X, y, self.w, centres[0], centres[1], some)
+
+    def _blocks(self, rows: Array) -> list[Array | slice]:
+        """Return the rows in blocks; slices if they are all."""
+        size = max(64, BLOCK // max(1, self.shape[1]))
+        starts = range(0, len(rows), size)
+        if len(rows) == self.shape[0]:
+            return [slice(start, start + size) for start in starts]
+        return [rows[start : start + size] for start in starts]
+
+    # --- paths --------------------------------------------------------------------
+
+    def path(self, l1_ratio: float, grid: Grid, without: Array | None = None) -> Path:
+        """Return the path of all rows, or of those that are not held out.
+
+        Parameters
+        ----------
+        l1_ratio : float
+            The part of L1 in the penalty.
+        grid : Grid
+            The strengths.
+        without : array of int, default=None
+            Rows that are held out.
+
+        Returns
+        -------
+        Path
+            The solutions.
+        """
+        w = self.w
+        if without is not None:
+            w = w.copy()
+            w[without] = 0.0
+        strengths = {"strengths": grid.alphas, "eps": grid.eps, "tol": grid.tol}
+        if not self._has_moments:
+            problem = self._problem(w, l1_ratio)
+            return solve_path(problem, max_iter=grid.max_iter, **strengths)
+        moments = self.moments
+        if without is not None:
+            moments = moments - self._moments(without)
+        square = moments.xx.diagonal() / moments.weight
+        scale, low, high = self._scaled(square, moments.x / moments.weight)
+        return solve_moments(
+            moments,
+            self.factors,
+            scale,
+            low,
+            high,
+            l1_ratio,
+            fit_intercept=self.fit_intercept,
+            **strengths,
+        )
+
+    def _problem(self, w: Array, l1_ratio: float) -> PathProblem:
+        w = w / w.sum()
+        rows = copy.copy(self.rows)
+        rows.w = w
+        mean = self.columns.pulled(w[:, None])[0]
+        scale, low, high = self._scaled(self.columns.squares(w), mean)
+        k = self.n_outputs or 1
+        return PathProblem(
+            self.columns,
+            rows,
+            self._start(w, k),
+            vector=self.n_outputs is None,
+            factors=self.factors,
+            scale=scale,
+            low=low,
+            high=high,
+            l1_ratio=l1_ratio,
+            fit_intercept=self.fit_intercept,
+            quadratic=type(self.loss) is SquaredError,
+        )
+
+    def _scaled(self, square: Array, mean: Array) -> tuple[Array, Array, Array]:
+        """Return the scale of each column and its bounds, from its moments.
+
+        A column without variance, of some rows perhaps, has the scale 1 and, beside an
+        intercept, no coefficient.
+        """
+        variance = square - mean**2
+        eps = np.finfo(np.float64).eps * self.shape[0]
+        constant = variance <= eps * self._square
+        low, high = self.bounds
+        without = constant if self.fit_intercept else square <= 0
+        low, high = np.where(without, 0.0, low), np.where(without, 0.0, high)
+        if not self.standardize:
+            return np.ones_like(variance), low, high
+        scale = np.sqrt(np.where(constant, 1.0, variance))
+        return scale, low, high
+
+    def _start(self, w: Array, k: int) -> Array:
+        """Return the intercepts of the best constant model, where they are known."""
+        if not (self.fit_intercept and self.loss.has_optimal_constant):
+            return np.zeros(k)
+        known = {"n_classes": k} if self.loss.labels and self.n_outputs else {}
+        return np.atleast_1d(self.loss.optimal_constant(self.y, w, **known))
+
+    @cached_property
+    def _square(self) -> Array:
+        """Mean squares of the columns of all rows, as they are kept."""
+        if self._has_moments:
+            return np.asarray(self.moments.xx.diagonal() / self.moments.weight)
+        return self.columns.squares(self.w / self.w.sum())
+
+    def polished(self, path: Path, at: int, l1_ratio: float, max_iter: int) -> Path:
+        """Return the solution of one strength, closer to the minimum."""
+        grid = Grid(path.strengths[at : at + 1], 1.0, POLISHED, max_iter)
+        return self.path(l1_ratio, grid)
+
+    # --- folds --------------------------------------------------------------------
+
+    def folds(
+        self,
+        ratios: Sequence[float],
+        grids: Sequence[Grid],
+        splits: Sequence[Array],
+        n_jobs: int | None,
+        score: Callable[[Path, Array], Array],
+    ) -> Array:
+        """Return scores of paths without held-out rows, (n_ratios, n_folds, n_alphas).
+
+        Parameters
+        ----------
+        ratios : sequence of float
+            Parts of L1.
+        grids : sequence of Grid
+            The strengths of each.
+        splits : sequence of array of int
+            The rows held out by each fold.
+        n_jobs : int or None
+            Threads.
+        score : callable
+            ``score(path, rows)``: one number per strength.
+        """
+        _ = self._square  # computed once, before threads ask for it
+        jobs = [(r, g, s) for r, g in zip(ratios, grids, strict=True) for s in splits]
+
+        def run(ratio: float, grid: Grid, held: Array) -> Array:
+            return score(self.path(ratio, grid, held), held)
+
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
+        alone = parallel.n_jobs in (None, 1)
+        with nullcontext() if alone else single_threaded():
+            found = parallel(delayed(run)(*job) for job in jobs)
+        longest = max(len(one) for one in found)
+        table = np.full((len(jobs), longest), np.nan)
+        for row, one in zip(table, found, strict=True):
+            row[: len(one)] = one
+        return table.reshape(len(ratios), len(splits), longest)
+
+    def raw(self, path: Path, rows: Array) -> Array:
+        """Return raw predictions of rows, (n_rows, n_strengths, k)."""
+        n, k, p = path.coef.shape
+        flat = np.ascontiguousarray(path.coef.reshape(n * k, p).T)
+        parts = [np.asarray(self.X[at] @ flat) for at in self._blocks(rows)]
+        return np.concatenate(parts).reshape(-1, n, k) + path.intercept
+
+    def mean_losses(self, path: Path, rows: Array) -> Array:
+        """Return the weighted mean loss of rows for each strength."""
+        raw, part = self.raw(path, rows), self.rows.rows(rows)
+        total = part.w.sum()
+        found = []
+        for at in range(raw.shape[1]):
+            values = raw[:, at, 0] if self.n_outputs is None else raw[:, at]
+            loss = part(np.ascontiguousarray(values), order=0).total
+            found.append(loss / total)
+        return np.array(found)
