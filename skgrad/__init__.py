@@ -76,6 +76,7 @@ _NAMES = {
         *("MLPClassifier", "MLPQuantileRegressor", "MLPRegressor"),
         *("QuantileRegressor",),
         *("ModuleClassifier", "ModuleRegressor"),
+        *("GradientLinearRanker", "MLPRanker", "ModuleRanker"),
     ),
 }
 _ORIGIN = {name: module for module, names in _NAMES.items() for name in names}

@@ -16,16 +16,20 @@ from skgrad.estimators.network import (
 )
 from skgrad.estimators.quantile_linear import QuantileRegressor
 from skgrad.estimators.quantile_network import MLPQuantileRegressor
+from skgrad.estimators.ranking import GradientLinearRanker, MLPRanker, ModuleRanker
 
 __all__ = [
     "GradientElasticNetCV",
     "GradientElasticNetClassifierCV",
     "GradientLinearClassifier",
+    "GradientLinearRanker",
     "GradientLinearRegressor",
     "MLPClassifier",
     "MLPQuantileRegressor",
+    "MLPRanker",
     "MLPRegressor",
     "ModuleClassifier",
+    "ModuleRanker",
     "ModuleRegressor",
     "QuantileRegressor",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -31,7 +31,7 @@ from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
 from skgrad.optim import OPTIMIZERS, get_optimizer
 from skgrad.tensor import tensor
-from skgrad.train import Fit, Frame, StopReason, recovered
+from skgrad.train import Data, Fit, Frame, Queries, StopReason, recovered
 from skgrad.typing import Array
 
 __all__ = ["BaseGradientEstimator"]
@@ -43,9 +43,8 @@ STRUCTURAL = (
 )
 
 RANKING_REMEDY = (
-    " Its samples are queries, not rows: write a module that maps (n_queries, "
-    "n_documents, n_features) to (n_queries, n_documents) and a loop of your own, or "
-    "fit the relevances with a regression loss."
+    " Its samples are queries, not rows: use GradientLinearRanker, MLPRanker or "
+    "ModuleRanker, which take the query of each row as qid."
 )
 
 # Rows predicted at a time: keeps what hidden layers need within some tens of MB.
@@ -60,6 +59,9 @@ class BaseGradientEstimator(
     Subclasses say which module and which frame of scaling; the mixins of ``targets``
     say what the targets are.
     """
+
+    # What batch_size="auto" means, where there are as many rows.
+    _auto_batch_size: ClassVar[int] = 200
 
     # --- what subclasses give -----------------------------------------------------
 
@@ -95,6 +97,22 @@ class BaseGradientEstimator(
     ) -> dict[str, Any]:
         """Return bounds and penalty factors of the parameters, if there are any."""
         return {}
+
+    def _collected(self, data: Data, rows: Rows) -> Data | Queries:
+        """Return encoded rows as the samples of the loss."""
+        return data
+
+    def _scorer(self) -> Any:
+        """Return what scores validation rows, where that is not the loss."""
+        # Imported by the fits that score: 0.1 s of a process that does nothing else.
+        from sklearn.metrics import check_scoring  # noqa: PLC0415
+
+        return check_scoring(self, self.scoring)
+
+    def _score_params(self, rows: Rows) -> dict[str, Array]:
+        """Return what a scorer is told of rows."""
+        # Scorers need not know weights unless there are some.
+        return {} if rows.w.min() == rows.w.max() else {"sample_weight": rows.w}
 
     def _compute_dtype(self) -> Any:
         """Return the dtypes inputs may have; the first is converted to."""
@@ -150,18 +168,25 @@ class BaseGradientEstimator(
         ValueError
             If the data or a parameter is not valid; the message says what to do.
         """
-        if not (self.warm_start and hasattr(self, "module_")):
-            self._forget()
-        validation = (X_val, y_val, sample_weight_val)
-        hooks = Hooks(self, X, y, sample_weight)
-        limits = Limits(self.max_iter, self.tol)
         rows = X, y, sample_weight, groups
-        fit, work = self._fit(rows, limits, validation, hooks)
-        hooks.close(work.progress)
-        examine(self, fit, work)
+        validation = X_val, y_val, sample_weight_val
+        work = self._fit_with_hooks(rows, validation, {"sample_weight": sample_weight})
+        examine(self, *work)
         return self
 
-    def _partial_fit(self, X, y, sample_weight):
+    def _fit_with_hooks(
+        self, rows: Any, validation: Any, metadata: dict[str, Any]
+    ) -> tuple[Fit, Fitting]:
+        """Fit to (X, y, sample_weight, groups), with scikit-learn's callbacks."""
+        if not (self.warm_start and hasattr(self, "module_")):
+            self._forget()
+        hooks = Hooks(self, rows[0], rows[1], metadata)
+        limits = Limits(self.max_iter, self.tol)
+        fit, work = self._fit(rows, limits, validation, hooks)
+        hooks.close(work.progress)
+        return fit, work
+
+    def _partial_fit(self, X, y, sample_weight, groups=None):
         """Continue with one epoch on other rows."""
         if self.early_stopping:
             raise ParameterError(
@@ -169,7 +194,7 @@ class BaseGradientEstimator(
                 "early_stopping=False."
             )
         limits = Limits(1, self.tol, schedule_epochs=self.max_iter)
-        fit, _ = self._fit((X, y, sample_weight), limits)
+        fit, _ = self._fit((X, y, sample_weight, groups), limits)
         if fit.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt  # the loop around the call is the user's
         _warn_of_recoveries(fit)
@@ -189,7 +214,7 @@ class BaseGradientEstimator(
     ) -> tuple[Fit, Fitting]:
         """Fit to (X, y, sample_weight, groups), or go on, up to the limits."""
         self._check_refit()
-        check_validation(*validation)
+        check_validation(*validation[:3])
         proceed = hasattr(self, "module_")
         dtype = self._fitted_dtype() if proceed else self._compute_dtype()
         rows = self._rows(*data, dtype=dtype, reset=not proceed)
@@ -290,12 +315,9 @@ class BaseGradientEstimator(
 
     def _given_rows(self, validation: Any, rows: Rows) -> Rows | None:
         """Return the validation rows that were given, if there are any."""
-        X_val, y_val, sample_weight_val = validation
-        if X_val is None:
+        if validation[0] is None:
             return None
-        given = self._rows(
-            X_val, y_val, sample_weight_val, dtype=rows.X.dtype, reset=False
-        )
+        given = self._rows(*validation, dtype=rows.X.dtype, reset=False)
         if given.y.shape[1:] != rows.y.shape[1:]:
             raise ValueError(
                 f"y has shape {rows.y.shape} and y_val {given.y.shape}: they must have "

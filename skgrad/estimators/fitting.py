@@ -26,6 +26,7 @@ from skgrad.train import (
     Objective,
     Patience,
     Progress,
+    Queries,
     RangeTest,
     Settings,
     StopReason,
@@ -76,9 +77,18 @@ class Rows:
         return self if (self.w > 0).all() else self.take(np.flatnonzero(self.w > 0))
 
     def joined(self, other: Rows) -> Rows:
-        """Return these rows and others, groups forgotten."""
+        """Return these rows and others, whose groups are others too."""
         pairs = (self.X, other.X), (self.y, other.y), (self.w, other.w)
-        return Rows(*(np.concatenate(pair) for pair in pairs))
+        X, y, w = (np.concatenate(pair) for pair in pairs)
+        return Rows(X, y, w, self._all_groups(other))
+
+    def _all_groups(self, other: Rows) -> Array | None:
+        """Return numbers of the groups, different ones of the other rows."""
+        if self.groups is None or other.groups is None:
+            return None
+        own = np.unique(self.groups, return_inverse=True)[1]
+        others = np.unique(other.groups, return_inverse=True)[1]
+        return np.concatenate([own, others + own.max() + 1])
 
 
 NO_ROWS = Rows(np.empty(0), np.empty(0), np.empty(0))
@@ -115,10 +125,10 @@ class Fitting:
         self.limits = limits
         self.y_ndim = rows.y.ndim
         self.rows, self.held_out = rows, held_out
-        self.n_rows = len(rows.X)
         self.optimizer = estimator._make_optimizer(loss, module)
         self.loss = loss
         self.data, n_outputs = self._data(rows)
+        self.n_rows = len(self.data)  # of a ranker queries, which are its samples
         if self.optimizer.stochastic:
             self.data = replace(self.data, keys=row_keys(rows.X))
         alpha, l1_ratio = estimator._penalty()
@@ -130,6 +140,7 @@ class Fitting:
             l1_ratio,
             estimator.clip_norm,
             record_gradient=record_gradient,
+            documents=isinstance(self.data, Queries),
             **estimator._restrictions(frame, loss, module),
         )
         rows_per_step = self.batch_size if self.optimizer.stochastic else self.n_rows
@@ -143,7 +154,7 @@ class Fitting:
     def batch_size(self) -> int:
         """Rows of a step of a stochastic optimizer."""
         size = self.estimator.batch_size
-        most = min(200, self.n_rows) if size == "auto" else size
+        most = self.estimator._auto_batch_size if size == "auto" else size
         return self.n_rows if most is None else min(int(most), self.n_rows)
 
     @property
@@ -151,7 +162,7 @@ class Fitting:
         """The most epochs or iterations."""
         return self.limits.max_iter
 
-    def _data(self, rows: Rows) -> tuple[Data, int | None]:
+    def _data(self, rows: Rows) -> tuple[Data | Queries, int | None]:
         encoded, n_outputs = self.estimator._encode(rows.y, self.loss)
         dtype = self.estimator._parameter_dtype(rows)
         if encoded.dtype.kind == "f":
@@ -164,7 +175,8 @@ class Fitting:
                 encoded = encoded.astype(dtype, copy=False)
         mean = rows.w.mean()
         weights = rows.w if mean == 1 else rows.w / mean
-        return Data(rows.X, encoded, weights.astype(dtype, copy=False)), n_outputs
+        data = Data(rows.X, encoded, weights.astype(dtype, copy=False))
+        return self.estimator._collected(data, rows), n_outputs
 
     def run(
         self,
@@ -304,11 +316,7 @@ class Fitting:
         if self.estimator.scoring == "loss":
             data, _ = self._data(self.held_out)
             return minus_loss(self.objective, data, self.frame, self.max_iter)
-        # Imported by the fits that score: 0.1 s of a process that does nothing else.
-        from sklearn.metrics import check_scoring  # noqa: PLC0415
-
-        scorer = check_scoring(self.estimator, self.estimator.scoring)
-        return partial(self._scored, scorer, self.held_out)
+        return partial(self._scored, self.estimator._scorer(), self.held_out)
 
     def _scored(self, scorer: Any, rows: Rows, state: TrainState) -> float:
         """Score a copy of the estimator, fitted with the weights of the moment."""
@@ -317,9 +325,8 @@ class Fitting:
         with mode(self.module, training=False):
             self.publish(probe)
             probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
-            # Scorers need not know weights unless there are some.
-            weights = {} if rows.w.min() == rows.w.max() else {"sample_weight": rows.w}
-            score = float(scorer(probe, rows.X, rows.y, **weights))
+            params = self.estimator._score_params(rows)
+            score = float(scorer(probe, rows.X, rows.y, **params))
         if np.isnan(score):
             raise ValueError(
                 f"scoring={self.estimator.scoring!r} gives nan on the {len(rows.X)} "

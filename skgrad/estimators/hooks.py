@@ -24,12 +24,15 @@ class Hooks:
     depends on, and ``seed``.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, metadata: dict[str, Any]
+    ) -> None:
         self.estimator = estimator
         self.callbacks = list(getattr(estimator, "_skl_callbacks", []))
         self.data = {"X": X, "y": y}
-        if sample_weight is not None:
-            self.data["metadata"] = {"sample_weight": sample_weight}
+        metadata = {k: v for k, v in metadata.items() if v is not None}
+        if metadata:
+            self.data["metadata"] = metadata
         self.key = ""
         self.seed = 0
         self.task: Any = None

@@ -40,6 +40,9 @@ DESCRIPTIONS = {
         ``loss(y_true, raw_prediction)`` returning one value per sample. It sees
         tensors of shape (n_samples,), or (n_samples, n_outputs). "gaussian_nll" and
         "student_t_nll" fit a scale too, see ``predict_distribution``.""",
+    "ndcg_at": """int or None, default={default}
+        How many ranks count in the NDCG of `score` and of ``scoring="ndcg"``; None:
+        all. The loss "lambdarank" has a ``k`` of its own: ``LambdaRank(k=10)``.""",
     "quantile": """float or sequence of float, default={default}
         Levels in (0, 1) of the quantiles, strictly increasing if there are several.""",
     "hidden_layer_sizes": """tuple of int, default={default}
@@ -221,6 +224,7 @@ class DTypeOptions(StrOptions):
 # Instances and classes alike have the methods that are asked for.
 CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(LOSSES.keys()), HasMethods("pointwise"), callable],
+    "ndcg_at": [_COUNT, None],
     "quantile": [_OPEN_UNIT, "array-like"],
     "hidden_layer_sizes": ["array-like", _COUNT],
     "activation": [StrOptions(ACTIVATIONS.keys()), callable],

@@ -36,7 +36,7 @@ def _has_distribution(estimator: Any) -> bool:
     return True
 
 
-def _checked_numbers(y: Any) -> Array:
+def checked_numbers(y: Any) -> Array:
     """Return targets that are numbers of a dtype that float64 holds."""
     if issparse(y):
         raise TypeError(f"y is sparse, of shape {y.shape}. Pass y.toarray().")
@@ -68,7 +68,7 @@ class GradientRegressorMixin(RegressorMixin):
             y_numeric=True,
             reset=reset,
         )
-        return X, _checked_numbers(y)
+        return X, checked_numbers(y)
 
     def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
         encoded = np.asarray(y, dtype=np.float64)

@@ -6,6 +6,7 @@ from skgrad.train.divergence import recovered
 from skgrad.train.full_batch import fit_full_batch
 from skgrad.train.learning_rate import RangeTest, find_learning_rate
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
+from skgrad.train.queries import Queries
 from skgrad.train.records import Epoch, Fit, Progress, Recovery, Settings, TrainState
 from skgrad.train.rows import RowDerivatives, RowValues
 from skgrad.train.stochastic import fit_stochastic, initial_state
@@ -21,6 +22,7 @@ __all__ = [
     "Objective",
     "Patience",
     "Progress",
+    "Queries",
     "RangeTest",
     "Recovery",
     "RowDerivatives",

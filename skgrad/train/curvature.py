@@ -82,7 +82,8 @@ class Curvature:
         """Whether the model is linear, so that this Hessian is its Hessian."""
         module = self.objective.module
         fitted = len(self.objective.names) == len(list(module.parameters()))
-        return isinstance(module, Linear) and fitted
+        of_rows = not self.objective.documents
+        return isinstance(module, Linear) and fitted and of_rows
 
     def sums(self, theta: Any, buffers: Tree, hyper: Tree, batch: Tree) -> Tree:
         """Return Σ wᵢ lossᵢ, Σ wᵢ, the gradient and the blocks of the Hessian."""

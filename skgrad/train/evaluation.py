@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from skgrad.nn import Dropout
 from skgrad.train.curvature import Curvature, product_sums
 from skgrad.train.data import Data
 from skgrad.train.objective import Frame, Objective, batch_of, mode
-from skgrad.typing import Array
+from skgrad.train.queries import Queries
+from skgrad.typing import Array, Shape
 
 __all__ = ["Evaluation"]
 
@@ -31,7 +33,11 @@ class Evaluation:
     """The objective of all rows, its gradient and Hessian, from sums over blocks."""
 
     def __init__(
-        self, objective: Objective, data: Data, frame: Frame, max_iter: int = 1
+        self,
+        objective: Objective,
+        data: Data | Queries,
+        frame: Frame,
+        max_iter: int = 1,
     ) -> None:
         self.objective = objective
         self.data = data
@@ -48,7 +54,7 @@ class Evaluation:
         self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
         products = partial(product_sums, objective)
         self.products = Traced(products, fallback=True, n_runs=n_runs)
-        self._programs: dict[Traced, Any] = {}
+        self._programs: dict[tuple[Traced, Shape], Any] = {}
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
         self._not_finite_at: Array | None = None
 
@@ -102,11 +108,12 @@ class Evaluation:
         at = theta if self._not_finite_at is None else self._not_finite_at
         before = tree_leaves(self._before(at))
         for function in (self.gradient, self.hessian):
-            program = self._programs.get(function)
-            if program is not None and program.executor != "eager":
-                found = culprit_of_sums(program.graph, before, self._row_blocks())
-                if found is not None:
-                    return found
+            for first, blocks in self._row_groups():
+                program = self._programs.get((function, first.X.shape))
+                if program is not None and program.executor != "eager":
+                    found = culprit_of_sums(program.graph, before, blocks)
+                    if found is not None:
+                        return found
         return None
 
     def _product(self, theta: Array, vector: Array) -> Array:
@@ -127,25 +134,30 @@ class Evaluation:
         """Return what a function of vectors and rows adds up to, block by block."""
         before = self._before(*vectors)
         with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
-            program = self._program(function, before)
-            sums: list[Array] = program.sums(tree_leaves(before), self._row_blocks())
+            sums = [
+                self._program(function, before, first).sums(tree_leaves(before), blocks)
+                for first, blocks in self._row_groups()
+            ]
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
-        return sums
+        return sums[0] if len(sums) == 1 else list(map(sum, zip(*sums, strict=True)))
 
     def _before(self, *vectors: Array) -> tuple[Any, ...]:
         """Return the arguments of a function of vectors that come before the rows."""
         flat = [vector.astype(self.objective.dtype) for vector in vectors]
         return (*flat, self.buffers, self.hyper)
 
-    def _row_blocks(self) -> Iterator[list[Array]]:
-        return (tree_leaves(batch_of(block)) for block in self.data.blocks())
+    def _row_groups(self) -> Iterator[tuple[Data, Iterator[list[Array]]]]:
+        """Yield the blocks of one shape together, and the first of them."""
+        for _, group in groupby(self.data.blocks(), key=lambda block: block.X.shape):
+            blocks = list(group)
+            yield blocks[0], (tree_leaves(batch_of(block)) for block in blocks)
 
-    def _program(self, function: Traced, before: tuple[Any, ...]) -> Any:
-        if function not in self._programs:
-            batch = batch_of(next(self.data.blocks()))
-            self._programs[function] = function.program(*before, batch)
-        return self._programs[function]
+    def _program(self, function: Traced, before: tuple[Any, ...], block: Data) -> Any:
+        key = function, block.X.shape
+        if key not in self._programs:
+            self._programs[key] = function.program(*before, batch_of(block))
+        return self._programs[key]
 
     def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""

@@ -21,6 +21,7 @@ from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.executor import Rows, Same, Table
 from skgrad.tensor import Tensor
 from skgrad.train.data import Data, epoch_rows
+from skgrad.train.queries import Queries
 from skgrad.typing import Array, DTypeLike
 
 __all__ = ["Block", "Feed", "Group", "blocks_of", "feed_of"]
@@ -66,12 +67,14 @@ class Feed(Protocol):
         """Yield the batches of an epoch in groups of one shape."""
 
 
-def feed_of(data: Data | Dataset | DataLoader, settings: Any, dtype: DTypeLike) -> Feed:
+def feed_of(
+    data: Data | Queries | Dataset | DataLoader, settings: Any, dtype: DTypeLike
+) -> Feed:
     """Return the feed of what the user calls data.
 
     Parameters
     ----------
-    data : Data, Dataset or DataLoader
+    data : Data, Queries, Dataset or DataLoader
         What to train on.
     settings : Settings
         Batch size, shuffle and seed, for what is not cut into batches yet.
@@ -107,12 +110,12 @@ def feed_of(data: Data | Dataset | DataLoader, settings: Any, dtype: DTypeLike) 
 
 
 def blocks_of(
-    data: Data | Dataset | DataLoader, dtype: DTypeLike
+    data: Data | Queries | Dataset | DataLoader, dtype: DTypeLike
 ) -> tuple[Callable[[], Iterator[Data]], int]:
     """Return a function that yields all rows in blocks, and the number of blocks."""
     if isinstance(data, ArrayDataset) and _gathers(data):
         data = _as_data(data.arrays, dtype)
-    if isinstance(data, Data):
+    if isinstance(data, Data | Queries):
         return data.blocks, data.n_blocks
     loader = data if isinstance(data, DataLoader) else DataLoader(data, BLOCK_ROWS)
     return lambda: (_as_data(batch, dtype) for batch in loader), len(loader)
@@ -158,9 +161,17 @@ class RowFeed:
 
     def groups(self, epoch: int) -> Iterator[Group]:
         """Yield the full batches, then the partial one."""
-        s, whole = self.settings, self.batch_size >= len(self.data)
-        for rows in self.data.epoch(self.batch_size, s.seed, epoch, s.shuffle):
-            yield Gathered(self.data, rows, whole)
+        for rows in self.rows(epoch):
+            yield from self.groups_of(rows)
+
+    def rows(self, epoch: int) -> list[Array]:
+        """Return the row numbers of an epoch, see :meth:`Data.epoch`."""
+        s = self.settings
+        return self.data.epoch(self.batch_size, s.seed, epoch, s.shuffle)
+
+    def groups_of(self, rows: Array) -> Iterator[Group]:
+        """Yield batches of the rows (n_steps, n_rows)."""
+        yield Gathered(self.data, rows, self.batch_size >= len(self.data))
 
 
 # --- batches made in Python -------------------------------------------------------
@@ -192,7 +203,9 @@ class Stacked:
 class DatasetFeed:
     """Rows of a dataset, shuffled by the loop as those of arrays are."""
 
-    def __init__(self, dataset: Dataset, settings: Any, dtype: DTypeLike) -> None:
+    def __init__(
+        self, dataset: Dataset | Queries, settings: Any, dtype: DTypeLike
+    ) -> None:
         self.dataset = dataset
         self.settings = settings
         self.dtype = dtype
@@ -205,10 +218,18 @@ class DatasetFeed:
 
     def groups(self, epoch: int) -> Iterator[Group]:
         """Yield the batches of an epoch in groups of one shape."""
-        s, n = self.settings, len(self.dataset)
-        parts = epoch_rows(n, self.batch_size, s.seed, epoch, s.shuffle)
-        batches = (self.dataset[rows] for part in parts for rows in part)
-        return _grouped(batches, self.dtype)
+        return self.groups_of(rows for part in self.rows(epoch) for rows in part)
+
+    def rows(self, epoch: int) -> list[Array]:
+        """Return the row numbers of an epoch, see :meth:`Data.epoch`."""
+        s, size = self.settings, self.batch_size
+        if isinstance(self.dataset, Queries):
+            return self.dataset.epoch(size, s.seed, epoch, s.shuffle)
+        return epoch_rows(len(self.dataset), size, s.seed, epoch, s.shuffle)
+
+    def groups_of(self, rows: Iterable[Array]) -> Iterator[Group]:
+        """Yield batches of the rows in groups of one shape."""
+        return _grouped((self.dataset[part] for part in rows), self.dtype)
 
 
 class LoaderFeed:

@@ -26,6 +26,7 @@ from skgrad.train.data import Data
 from skgrad.train.divergence import not_finite
 from skgrad.train.evaluation import Evaluation
 from skgrad.train.objective import Frame, Objective
+from skgrad.train.queries import Queries
 from skgrad.train.records import Epoch, Fit, Progress, TrainState
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array
@@ -79,7 +80,7 @@ class Smoothed(Loss):
 def fit_full_batch(
     objective: Objective,
     optimizer: FullBatchOptimizer,
-    data: Data,
+    data: Data | Queries,
     frame: Frame,
     *,
     max_iter: int,
@@ -96,7 +97,7 @@ def fit_full_batch(
         What to minimise; must be a sum over rows (no batch statistics).
     optimizer : FullBatchOptimizer
         `Newton` needs a linear model. Its own ``max_iter`` and ``tol`` are replaced.
-    data : Data
+    data : Data or Queries
         Training rows.
     frame : Frame
         The affine layers around the module.
@@ -163,7 +164,7 @@ class _FullBatch:
         self,
         objective: Objective,
         optimizer: FullBatchOptimizer,
-        data: Data,
+        data: Data | Queries,
         frame: Frame,
         limits: tuple[int, float, float | None],
         score: Callable[[TrainState], float] | None,
@@ -235,6 +236,8 @@ class _FullBatch:
     def _part(self, evaluation: Evaluation) -> Evaluation | None:
         """Return the objective of a part of the rows, where it pays to begin there."""
         data, size = self.data, self.data.block_size
+        if isinstance(data, Queries):
+            return None
         n_blocks = data.n_samples // (PART * size)
         few = data.n_samples < ROWS_PER_PARAMETER * self.theta.size or not n_blocks
         if few or data.n_samples < MANY_ROWS or evaluation.quadratic:

@@ -9,8 +9,9 @@ import numpy as np
 from skgrad.optim import Constant, Optimizer
 from skgrad.train.data import Data
 from skgrad.train.divergence import not_finite
-from skgrad.train.feed import Gathered, RowFeed
+from skgrad.train.feed import DatasetFeed, RowFeed
 from skgrad.train.objective import Frame, Objective
+from skgrad.train.queries import Queries
 from skgrad.train.records import Settings
 from skgrad.train.steps import NotFiniteError, Steps
 from skgrad.train.stochastic import initial_state, stochastic_hyper
@@ -60,7 +61,7 @@ class RangeTest:
 def find_learning_rate(
     objective: Objective,
     optimizer: Optimizer,
-    data: Data,
+    data: Data | Queries,
     frame: Frame,
     settings: Settings,
 ) -> RangeTest:
@@ -77,7 +78,7 @@ def find_learning_rate(
         What to minimise.
     optimizer : Optimizer
         A stochastic one.
-    data : Data
+    data : Data or Queries
         Training rows.
     frame : Frame
         The affine layers around the module.
@@ -124,13 +125,17 @@ class _Test:
         self,
         objective: Objective,
         optimizer: Optimizer,
-        data: Data,
+        data: Data | Queries,
         frame: Frame,
         settings: Settings,
     ) -> None:
         hyper = stochastic_hyper(objective, optimizer, frame, settings.seed)
         self.steps = Steps(objective, optimizer, hyper, N_STEPS)
-        self.feed = RowFeed(data, settings)
+        self.feed: RowFeed | DatasetFeed
+        if isinstance(data, Queries):
+            self.feed = DatasetFeed(data, settings, objective.dtype)
+        else:
+            self.feed = RowFeed(data, settings)
         self.state = initial_state(objective, optimizer, Constant())
         self.rates = np.geomspace(LOWEST, HIGHEST, N_STEPS)
         self.losses = np.empty(0)
@@ -148,16 +153,13 @@ class _Test:
 
     def batches(self) -> Array:
         """Return the rows of full batches, of as many epochs as there are steps for."""
-        s, data = self.feed.settings, self.feed.data
-        n_epochs = -(-N_STEPS // (len(data) // s.batch_size or 1))
-        epochs = range(n_epochs)
-        full = [data.epoch(s.batch_size, s.seed, e, s.shuffle)[0] for e in epochs]
+        per_epoch = len(self.feed.rows(0)[0])
+        full = [self.feed.rows(e)[0] for e in range(-(-N_STEPS // per_epoch))]
         return np.concatenate(full)[:N_STEPS]
 
     def part(self, rows: Array, start: int) -> bool:
         """Make some steps; return whether the test goes on."""
-        whole = self.feed.batch_size >= len(self.feed.data)
-        groups = [Gathered(self.feed.data, rows, whole)]
+        groups = self.feed.groups_of(rows)
         rates = self.rates[start : start + len(rows)]
         try:
             self.state, sums = self.steps.run(self.state, groups, rates)

@@ -128,6 +128,10 @@ class Objective:
         What the penalty of each fitted parameter is multiplied by, >= 0; 1 by default.
     bounds : pair of arrays of shape (n_parameters,), default=None
         Where each fitted parameter may lie, infinite where it is free.
+    documents : bool, default=False
+        Inputs are queries, (n_queries, n_documents, n_features), as those of `Queries`.
+        The module sees the documents as rows and gives each a score; the loss sees
+        scores of shape (n_queries, n_documents). ``n_outputs`` is then ``None``.
 
     Attributes
     ----------
@@ -160,6 +164,7 @@ class Objective:
         record_gradient: bool = False,
         factors: Array | None = None,
         bounds: tuple[Array, Array] | None = None,
+        documents: bool = False,
     ) -> None:
         self.module = module
         self.loss = loss
@@ -177,6 +182,7 @@ class Objective:
         self.mask: Array = np.concatenate([m.ravel() for m in penalised])
         self.factors = self.mask * (1.0 if factors is None else factors)
         self.bounds = bounds
+        self.documents = documents
 
     def with_loss(self, loss: Loss) -> Objective:
         """Return the same objective with another loss."""
@@ -244,9 +250,17 @@ class Objective:
         """Return the module's output, of the target's shape, and the new buffers."""
         fitted = zip(self.names, ops.unpack(theta, self.shapes), strict=True)
         params = {**dict(fitted), **hyper["frozen"]}
-        inputs = self.scaled(hyper, X)
+        inputs = self._as_rows(self.scaled(hyper, X))
         out, buffers = functional_call(self.module, params, buffers, inputs)
-        return self._shaped(out, X.shape[0]), buffers
+        shaped = self._shaped(out, inputs.shape[0])
+        return ops.reshape(shaped, X.shape[:2]) if self.documents else shaped, buffers
+
+    def _as_rows(self, x: Any) -> Any:
+        """Return what there is of each document of a query as that of a row."""
+        if not self.documents:
+            return x
+        n_queries, n_documents, *rest = x.shape
+        return ops.reshape(x, (n_queries * n_documents, *rest))
 
     def scaled(self, hyper: Tree, X: Any) -> Any:
         """Return what the module sees of rows, in the dtype of the parameters."""
@@ -317,7 +331,8 @@ class Objective:
                 value = ops.add(value, penalty)
             return value, (total, penalty, buffers)
 
-        scope = RandomScope(0, key=hyper["key"], step=batch["step"], rows=batch["keys"])
+        keys = batch["keys"] if batch["keys"] is None else self._as_rows(batch["keys"])
+        scope = RandomScope(0, key=hyper["key"], step=batch["step"], rows=keys)
         with entered(scope):
             (_, aux), gradient = value_and_grad(objective, has_aux=True)(params)
         total, penalty, buffers = aux

@@ -21,6 +21,7 @@ from skgrad.train.data import Data
 from skgrad.train.divergence import diverged, gave_up, not_finite
 from skgrad.train.feed import Feed, feed_of
 from skgrad.train.objective import Frame, Objective, as_arrays
+from skgrad.train.queries import Queries
 from skgrad.train.records import (
     Epoch,
     Fit,
@@ -95,7 +96,7 @@ def fit_stochastic(
     objective: Objective,
     optimizer: Optimizer,
     schedule: Schedule,
-    data: Data | Dataset | DataLoader,
+    data: Data | Queries | Dataset | DataLoader,
     frame: Frame,
     settings: Settings,
     *,
@@ -114,7 +115,7 @@ def fit_stochastic(
         The pure pair of functions.
     schedule : Schedule
         Multiplies the learning rate.
-    data : Data, Dataset or DataLoader
+    data : Data, Queries, Dataset or DataLoader
         Training rows. Of a dataset, ``dataset[rows]`` is ``(X, y)``, ``(X, y, w)`` or
         ``(X, y, w, keys)``, the fields of :class:`Data`; a batch of a loader likewise.
         X has any number of axes. Weights are 1 by default, and should have mean one:

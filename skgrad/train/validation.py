@@ -9,6 +9,7 @@ from skgrad.executor import Traced
 from skgrad.train.data import Data
 from skgrad.train.feed import blocks_of
 from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.train.queries import Queries
 from skgrad.train.records import TrainState
 
 __all__ = ["minus_loss"]
@@ -16,7 +17,7 @@ __all__ = ["minus_loss"]
 
 def minus_loss(
     objective: Objective,
-    data: Data | Dataset | DataLoader,
+    data: Data | Queries | Dataset | DataLoader,
     frame: Frame,
     n_evaluations: int = 1,
 ) -> Callable[[TrainState], float]:
@@ -26,7 +27,7 @@ def minus_loss(
     ----------
     objective : Objective
         Gives module and loss; the module is evaluated, not trained.
-    data : Data, Dataset or DataLoader
+    data : Data, Queries, Dataset or DataLoader
         The validation rows, as in :func:`fit_stochastic`.
     frame : Frame
         The affine layers around the module.
