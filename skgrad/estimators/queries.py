@@ -44,12 +44,12 @@ def query_codes(qid: Any, n_rows: int, name: str = "qid") -> Array:
             "of LightGBM and XGBoost) make numpy.repeat(numpy.arange(len(sizes)), "
             "sizes)."
         )
-    missing = np.array([label is None or label != label for label in labels.tolist()])
-    if missing.any():
-        raise ValueError(
-            f"{name} has no label at row {int(missing.argmax())}: got "
-            f"{labels[missing.argmax()]!r}. Drop such rows, or label their query."
-        )
+    for row, label in enumerate(labels.tolist()):
+        if label is None or label != label:
+            raise ValueError(
+                f"{name} has no label at row {row}: got {label!r}. Drop such rows, or "
+                "label their query."
+            )
     try:
         codes: Array = np.unique(labels, return_inverse=True)[1]
     except TypeError as error:

@@ -84,8 +84,9 @@ class GradientLinearRanker(GradientRankerMixin, BaseGradientLinear):
     A feature that is constant within each query has no influence on their order: its
     coefficient stays 0.
 
-    Documents of queries are padded to few different lengths, by a few percent as a
-    rule; the fit makes one padded copy of `X`.
+    Queries are padded to at most seven different lengths, chosen so that the padding is
+    least. A fit to all queries at once makes one padded copy of `X`. Time grows with
+    the sum of the squared lengths of the queries, for "listnet" with their sum.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
@@ -90,10 +91,11 @@ class GradientRankerMixin(BaseGradientEstimator):
                 f"{len(first)}. Set early_stopping=False, or pass X_val, y_val and "
                 "qid_val."
             )
-        one_each = rows.take(first)
-        if self.validation_splitter is None:
-            one_each = replace(one_each, groups=None)
-        numbered = replace(one_each, X=queries[first])
+        numbered = replace(rows.take(first), X=queries[first])
+        # Some splitters refuse to be without groups, others warn of them.
+        routing = get_routing_for_object(self.validation_splitter)
+        if not routing.consumes("split", {"groups"}):
+            numbered = replace(numbered, groups=None)
         parts = split_rows(self, numbered, None, seed)
         train, held_out = (np.isin(queries, part.X) for part in parts)
         return rows.take(train), rows.take(held_out)
@@ -270,8 +272,8 @@ def _check_pairs(rows: Rows) -> None:
     if not (low < high).any():
         raise ValueError(
             "No query has two documents of different relevance, so there is no order "
-            f"to learn. qid has {n_queries} different labels in {len(rows.y)} rows; it "
-            "must be the same for all documents of a query."
+            f"to learn. qid has {n_queries} different labels (n_samples="
+            f"{len(rows.y)}); it must be the same for all documents of a query."
         )
 
 

@@ -143,9 +143,12 @@ class Queries:
 
     @cached_property
     def _blocks(self) -> list[Data]:
-        """All queries, padded once: a block has one width, and fits a cache."""
+        """All queries, padded once: a block has one width, and a bounded size.
+
+        The widest come first: what runs the others is chosen by their work.
+        """
         blocks: list[Data] = []
-        for width in np.unique(self.widths).tolist():
+        for width in np.unique(self.widths)[::-1].tolist():
             members = np.flatnonzero(self.widths == width)
             inputs = self.X.itemsize * int(np.prod(self.X.shape[1:]))
             most = max(1, BLOCK_BYTES // (width * max(inputs, 8 * width)))

@@ -405,7 +405,7 @@ def test_a_warm_fit_cannot_change_the_number_of_raw_predictions(rng):
 )
 def test_losses_of_queries_are_refused_with_the_remedy(rng, loss, model):
     X, y, _ = spread(rng)
-    message = rf"Got {loss!r}, a ranking loss\. Its samples are queries.*write a module"
+    message = rf"Got {loss!r}, a ranking loss\. Its samples are queries.*use .*Ranker"
     with pytest.raises(ValueError, match=message):
         clone(model).set_params(loss=loss).fit(X, (y > 1000).astype(int))
 

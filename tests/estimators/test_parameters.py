@@ -13,11 +13,14 @@ from sklearn.pipeline import make_pipeline
 import skgrad
 from skgrad import (
     GradientLinearClassifier,
+    GradientLinearRanker,
     GradientLinearRegressor,
     MLPClassifier,
     MLPQuantileRegressor,
+    MLPRanker,
     MLPRegressor,
     ModuleClassifier,
+    ModuleRanker,
     ModuleRegressor,
     QuantileRegressor,
     losses,
@@ -28,11 +31,14 @@ from skgrad.exceptions import ParameterError
 
 CLASSES = [
     GradientLinearClassifier,
+    GradientLinearRanker,
     GradientLinearRegressor,
     MLPClassifier,
     MLPQuantileRegressor,
+    MLPRanker,
     MLPRegressor,
     ModuleClassifier,
+    ModuleRanker,
     ModuleRegressor,
     QuantileRegressor,
 ]
@@ -44,7 +50,10 @@ def make(cls, **params):
 
 
 def make_data(cls):
+    """Return what an estimator is fitted to."""
     X = np.random.default_rng(0).normal(size=(30, 3))
+    if "Ranker" in cls.__name__:
+        return X, X[:, 0], np.arange(30) % 10
     return X, X[:, 0] > 0 if "Classifier" in cls.__name__ else X[:, 0]
 
 
@@ -88,10 +97,9 @@ def test_parameters_are_stored_untouched(cls):
     assert model.optimizer is optimizer
     assert model.scoring is scoring
     assert model.alpha == "x"
-    X, y = make_data(cls)
     model = make(cls, max_iter=2, tol=None, optimizer=optim.Adam(b1=0.5))
     before = model.get_params()
-    model.fit(X, y)
+    model.fit(*make_data(cls))
     after = model.get_params()
     assert before.keys() == after.keys()
     assert all(before[k] is after[k] or before[k] == after[k] for k in before)
@@ -234,6 +242,7 @@ INVALID = {
     "conformalize": ["yes", 0.5],
     "calibration_fraction": [0.0, 1.0, None],
     "loss": ["nope", 3],
+    "ndcg_at": [0, 2.5, "all"],
     "hidden_layer_sizes": [0, "wide", (5, 0), (5, 2.5)],
     "activation": ["swish", None],
     "dropout": [1.0, -0.1],
@@ -277,12 +286,12 @@ INVALID = {
     [(cls, name) for cls in CLASSES for name in inspect.signature(cls).parameters],
 )
 def test_a_wrong_value_is_refused_by_name(cls, name):
-    X, y = make_data(cls)
+    data = make_data(cls)
     extra = {"early_stopping": True, "optimizer": "adam"} if name == "scoring" else {}
     for value in INVALID[name]:
         model = make(cls, **extra).set_params(**{name: value})
         with pytest.raises(ValueError, match=name):
-            model.fit(X, y)
+            model.fit(*data)
 
 
 @pytest.mark.parametrize(
