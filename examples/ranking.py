@@ -1,21 +1,59 @@
 """Learning to rank: the order of the documents of a query, not their grades.
 
-Simulated queries with 5 to 25 documents each, graded 0 to 4. Some queries are easy and
-all their grades high, which no feature says: to a regression of the grades that is
-noise, while a ranking loss compares documents of one query only. It is fitted with a
-network in the compiled loop, `skgrad.train`. Scores are NDCG@10 of new queries.
+Scores are NDCG@10 of queries that no model has seen, first of diamonds: a query is all
+stones of one weight, to be ordered by the class of their price, from cut, color,
+clarity and proportions. Large stones have worse grades of quality and cost more, so
+that a regression of the price classes learns the opposite of what quality is worth. A
+ranker compares stones of one query only, and need not know their weight. (A regression
+that is told the weight has most of what a query is, and does about as well.)
+
+Then simulated queries with 5 to 25 documents each, graded 0 to 4. Some queries are easy
+and all their grades high, which no feature says: to a regression of the grades that is
+noise. What makes a good document is not linear.
 """
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.metrics import ndcg_score
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import GroupShuffleSplit
 
-import skgrad
-from skgrad import MLPRegressor, losses, nn, optim, train
-from skgrad.data import pad_groups
+from skgrad import (
+    GradientLinearRanker,
+    GradientLinearRegressor,
+    MLPRanker,
+    MLPRegressor,
+)
+from skgrad.estimators.ranking_metrics import mean_ndcg
 
-N_FEATURES = 7
+DATA = Path(__file__).parent / "data" / "diamonds.csv"
+GRADES = {
+    "cut": ["Fair", "Good", "Very Good", "Premium", "Ideal"],
+    "color": list("JIHGFED"),
+    "clarity": ["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"],
+}
+NETWORK = {
+    "hidden_layer_sizes": (32, 32),
+    "activation": "silu",
+    "learning_rate": 0.01,
+    "schedule": "cosine",
+    "max_iter": 60,
+    "tol": None,
+    "random_state": 0,
+}
+
+
+def diamonds():
+    """Return the quality of stones, their price class, weight and query."""
+    data = pd.read_csv(DATA)
+    quality = data[["depth", "table"]].copy()
+    for name, order in GRADES.items():
+        quality[name] = data[name].map(order.index)
+    price_class = np.digitize(data["price"], [500, 1000, 2000, 3500, 6000, 10_000])
+    qid = (100 * data["carat"]).round().astype(int).to_numpy()
+    many = np.bincount(qid)[qid] >= 8  # stones of that weight
+    return quality[many], price_class[many], data["carat"][many], qid[many]
 
 
 def simulated(n_queries, rng):
@@ -23,7 +61,7 @@ def simulated(n_queries, rng):
     X, y, qid = [], [], []
     for query in range(n_queries):
         n = rng.integers(5, 26)
-        own = rng.normal(size=(n, N_FEATURES))
+        own = rng.normal(size=(n, 7))
         merit = own[:, 0] + np.tanh(2 * own[:, 1] * own[:, 2]) + 0.5 * np.abs(own[:, 3])
         level = merit + rng.normal(scale=3.0) + rng.normal(scale=0.5, size=n)
         X.append(own)
@@ -32,85 +70,51 @@ def simulated(n_queries, rng):
     return np.vstack(X).astype("float32"), np.concatenate(y), np.concatenate(qid)
 
 
-class Scorer(nn.Module):
-    """One score per document, by the same network for all."""
-
-    def __init__(self, hidden=32):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(N_FEATURES, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, 1),
-        )
-
-    def forward(self, x):  # (n_queries, n_documents, n_features)
-        return self.layers(x)[..., 0]
-
-
-def fit_ranker(loss, X, y, qid):
-    """Return a function that scores rows, fitted to the groups."""
-    padded = pad_groups(X, y, qid)
-    n_queries, n_documents = padded.y.shape
-    with skgrad.random_seed(0), nn.default_dtype("float32"):
-        model = Scorer()
-    objective = train.Objective(model, loss, n_documents)
-    fit = train.fit_stochastic(
-        objective,
-        optim.Adam(),
-        optim.Cosine(),
-        train.Data(padded.X, padded.y, np.ones(n_queries, "float32")),
-        train.Frame.identity(padded.X.shape[1:], "float32"),
-        train.Settings(learning_rate=0.01, batch_size=32, max_iter=60, tol=None),
-    )
-    objective.store(fit.params, fit.state.state["buffers"])
-
-    def score(X, qid):
-        padded = pad_groups(X, np.zeros(len(X)), qid)
-        return padded.unpad(model(padded.X).numpy())
-
-    return score
-
-
-def mean_ndcg(y, scores, qid):
-    """Return the mean NDCG@10 over the queries whose grades differ."""
-    queries = [qid == query for query in np.unique(qid)]
-    return np.mean(
-        [ndcg_score([y[q]], [scores[q]], k=10) for q in queries if np.ptp(y[q])]
-    )
+def compare(train, test, models):
+    """Print the scores of regressions of the grades, and of rankers."""
+    X, y, qid = train
+    X_new, y_new, qid_new = test
+    for name, model in models.items():
+        ranks = hasattr(model, "ndcg_at")
+        model.fit(X, y, qid) if ranks else model.fit(X, y)
+        score = mean_ndcg(y_new, model.predict(X_new), qid_new, k=10)
+        print(f"{name:36}{score:.3f}")
 
 
 def main():
-    rng = np.random.default_rng(0)
-    X, y, qid = simulated(150, rng)
-    X_new, y_new, qid_new = simulated(300, rng)
-    scaler = StandardScaler().fit(X)
-    X, X_new = scaler.transform(X), scaler.transform(X_new)
-
-    print(f"NDCG@10 of {qid_new.max() + 1} new queries")
-    print(
-        f"{'a random order':28}{mean_ndcg(y_new, rng.random(len(y_new)), qid_new):.3f}"
+    X, y, carat, qid = diamonds()
+    train, test = next(
+        GroupShuffleSplit(test_size=0.3, random_state=0).split(X, y, qid)
     )
-    pointwise = {
+    parts = [(X.iloc[rows], y[rows], qid[rows]) for rows in (train, test)]
+    print(f"Diamonds: {len(np.unique(qid[test]))} new weights")
+    models = {
+        "linear regression, grades": GradientLinearRegressor(),
         "boosted trees, grades": HistGradientBoostingRegressor(random_state=0),
-        "network, grades": MLPRegressor(
-            hidden_layer_sizes=(32, 32),
-            activation="silu",
-            learning_rate=0.01,
-            schedule="cosine",
-            max_iter=60,
-            tol=None,
-            random_state=0,
-        ),
+        "linear ranker": GradientLinearRanker(),
+        "network ranker": MLPRanker(**NETWORK),
     }
-    for name, model in pointwise.items():
-        scores = model.fit(X, y).predict(X_new)
-        print(f"{name:28}{mean_ndcg(y_new, scores, qid_new):.3f}")
-    listwise = (losses.PairwiseLogistic(), losses.ListNet(), losses.LambdaRank(k=10))
-    for loss in listwise:
-        scores = fit_ranker(loss, X, y, qid)(X_new, qid_new)
-        print(f"{f'network, {loss.name}':28}{mean_ndcg(y_new, scores, qid_new):.3f}")
+    compare(*parts, models)
+    with_carat = [(x.assign(carat=carat[x.index]), *rest) for x, *rest in parts]
+    trees = HistGradientBoostingRegressor(random_state=0)
+    compare(*with_carat, {"boosted trees, grades, told carat": trees})
+    print("What quality is worth, by signs of coefficients")
+    for name in ("linear regression, grades", "linear ranker"):
+        coef = pd.Series(models[name].coef_, X.columns)[list(GRADES)]
+        signs = ", ".join(f"{c} {'+' if v > 0 else '-'}" for c, v in coef.items())
+        print(f"{name:36}{signs}")
+
+    rng = np.random.default_rng(0)
+    parts = simulated(150, rng), simulated(300, rng)
+    print(f"\nSimulated: {parts[1][2].max() + 1} new queries")
+    losses = ("pairwise_logistic", "listnet", "lambdarank")
+    models = {
+        "boosted trees, grades": HistGradientBoostingRegressor(random_state=0),
+        "network, grades": MLPRegressor(**NETWORK),
+        "linear ranker": GradientLinearRanker(),
+        **{f"network, {loss}": MLPRanker(loss=loss, **NETWORK) for loss in losses},
+    }
+    compare(*parts, models)
 
 
 if __name__ == "__main__":
