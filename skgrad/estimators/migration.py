@@ -11,8 +11,8 @@ from skgrad.core.params import did_you_mean
 
 __all__ = ["LINEAR", "NETWORK", "advice", "advising"]
 
-# Of scikit-learn's linear models and networks, and of skorch; and what one estimator
-# here has and another has not.
+# Of scikit-learn's linear models and networks, of skorch, of LightGBM's and XGBoost's
+# rankers; and what one estimator here has and another has not.
 SHARED = {
     "C": "alpha: alpha = 1 / (C * n_samples), with standardize=False",
     "average": "optimizer=optim.Averaged(optim.SGD(), decay=1.0)",
@@ -21,6 +21,8 @@ SHARED = {
     "callbacks": "the method set_callbacks",
     "criterion": "loss",
     "eta0": "learning_rate",
+    "eval_at": "ndcg_at",
+    "eval_metric": "scoring, with early_stopping=True",
     "learning_rate_init": "learning_rate, which is the initial rate",
     "loss": "quantile, the level; other losses are for GradientLinearRegressor and "
     "MLPRegressor",
@@ -30,6 +32,7 @@ SHARED = {
     "momentum": "optimizer=optim.SGD(momentum=...)",
     "n_jobs": "nothing: one program fits all classes at once",
     "nesterovs_momentum": "optimizer=optim.SGD(momentum=..., nesterov=True)",
+    "objective": "loss",
     "penalty": "alpha and l1_ratio: 0 for 'l2', 1 for 'l1'; alpha=0 for none",
     "power_t": "schedule, for example schedule=optim.Exponential(gamma=...)",
     "quantile": "loss=losses.Quantile(quantile=...), or the estimators "
@@ -67,7 +70,7 @@ def advice(owner: str, name: str, known: Iterable[str]) -> str:
     """
     text = f"{owner} has no parameter {name!r}."
     names = list(known)
-    table = LINEAR if "fit_intercept" in names else NETWORK
+    table = NETWORK if "dtype" in names else LINEAR
     if name in table:
         return f"{text} Here it is {table[name]}."
     return f"{text}{did_you_mean(name, names)} Its parameters are {sorted(names)}."

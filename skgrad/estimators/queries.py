@@ -84,10 +84,10 @@ def check_query_weights(sample_weight: Any, codes: Array) -> None:
             "each, sample_weight[numpy.unique(qid, return_inverse=True)[1]] where the "
             "weights are in the order of the sorted labels."
         )
-    if w.shape != codes.shape:
+    if w.shape != codes.shape or w.dtype.kind not in "biuf" or np.isnan(w).any():
         return  # a number, or what scikit-learn refuses
     first = np.unique(codes, return_index=True)[1]
-    differs = (w != w[first][codes]) & ~np.isnan(w.astype(np.float64))
+    differs = w != w[first][codes]
     if differs.any():
         row = int(differs.argmax())
         raise ValueError(

@@ -161,6 +161,8 @@ class GradientRankerMixin(BaseGradientEstimator):
                 "Pass all of X_val, y_val and qid_val, the query of each validation "
                 "row, or none of them."
             )
+        if X_val is not None:
+            query_codes(qid_val, num_samples(X_val), "qid_val")
         rows = X, y, sample_weight, qid
         validation = X_val, y_val, sample_weight_val, qid_val
         metadata = {"qid": qid, "sample_weight": sample_weight}

@@ -510,6 +510,7 @@ def test_labels_that_cannot_be_sorted_are_refused():
         ([1, 2], r"a weight for each of 2 queries, but must have shape \(5,\): repeat"),
         ([1, 1, 1, 1], r"sample_weight.shape"),
         ([-1, -1, 1, 1, 1], "Negative values"),
+        ([1, 1, 2, 2, np.nan], "contains NaN"),
         ([0, 0, 0, 0, 0], "must be positive and finite|zero"),
     ],
 )
@@ -547,6 +548,8 @@ def test_wrong_targets_and_validation_are_refused():
         MLPRanker().fit(X, y, qid, X_val=X, y_val=y)
     with pytest.raises(ValueError, match=r"all of X_val, y_val and qid_val"):
         MLPRanker().fit(X, y, qid, qid_val=qid)
+    with pytest.raises(ValueError, match="qid_val must hold the query of each row"):
+        MLPRanker().fit(X, y, qid, X_val=X, y_val=y, qid_val=qid[1:])
     with pytest.raises(ValueError, match="whole queries back, and there is only 1"):
         MLPRanker(early_stopping=True).fit(X, y, np.zeros(len(y)))
     fitted = GradientLinearRanker(alpha=0.01).fit(X, y - 1.0, qid)
