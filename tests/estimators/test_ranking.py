@@ -36,6 +36,7 @@ from skgrad import (
     ModuleRanker,
     losses,
 )
+from skgrad.callbacks import Callback, Checkpoint
 from skgrad.estimators.ranking_metrics import mean_average_precision, mean_ndcg
 
 FAST = {"tol": None, "max_iter": 5, "random_state": 0, "batch_size": 4}
@@ -344,6 +345,28 @@ def test_partial_fit_and_warm_start_go_on(name):
     warm = clone(model).set_params(max_iter=1, warm_start=True)
     warm.fit(X, y, qid).fit(X, y, qid)
     np.testing.assert_array_equal(theta(warm), theta(whole))
+
+
+class Killer(Callback):
+    """Cuts a fit off."""
+
+    def on_epoch(self, estimator, progress):
+        if len(progress.epochs) == 3:
+            raise RuntimeError
+
+
+@EACH_STOCHASTIC
+def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, tmp_path):
+    X, y, qid = make()
+    whole = clone(RANKERS[name]).fit(X, y, qid)
+    cut = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path), Killer())
+    with pytest.raises(RuntimeError):
+        cut.fit(X, y, qid)
+    again = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path))
+    np.testing.assert_array_equal(theta(again.fit(X, y, qid)), theta(whole))
+    assert again.loss_curve_ == whole.loss_curve_
+    other = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path))
+    assert other.fit(X, y, qid // 14).loss_curve_ != whole.loss_curve_
 
 
 def test_a_rate_that_is_found():
