@@ -108,7 +108,7 @@ class Checkpoint(Callback):
                 f"The checkpoint {path} cannot be read ({type(error).__name__}: "
                 f"{error}); the fit begins anew.",
                 RuntimeWarning,
-                stacklevel=6,  # who called fit
+                stacklevel=7,  # who called fit
             )
             return None
         progress.reason = None
