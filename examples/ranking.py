@@ -76,7 +76,7 @@ def compare(train, test, models):
     X_new, y_new, qid_new = test
     for name, model in models.items():
         ranks = hasattr(model, "ndcg_at")
-        model.fit(X, y, qid) if ranks else model.fit(X, y)
+        model.fit(X, y, qid=qid) if ranks else model.fit(X, y)
         score = mean_ndcg(y_new, model.predict(X_new), qid_new, k=10)
         print(f"{name:36}{score:.3f}")
 

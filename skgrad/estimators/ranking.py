@@ -96,8 +96,8 @@ class GradientLinearRanker(GradientRankerMixin, BaseGradientLinear):
     >>> X, qid = rng.normal(size=(200, 3)), rng.integers(0, 20, 200)
     >>> merit = X @ [1.0, -2.0, 0.0] + rng.normal(size=20)[qid]
     >>> y = np.digitize(merit + 0.3 * rng.normal(size=200), [-2.0, 0.0, 2.0])
-    >>> model = GradientLinearRanker(alpha=0.001).fit(X, y, qid)
-    >>> bool(model.score(X, y, qid) > 0.95)
+    >>> model = GradientLinearRanker(alpha=0.001).fit(X, y, qid=qid)
+    >>> bool(model.score(X, y, qid=qid) > 0.95)
     True
     >>> coef = model.coef_ / model.coef_[0]
     >>> coef.round()
@@ -208,7 +208,7 @@ class MLPRanker(GradientRankerMixin, BaseMLP):
     >>> X, qid = rng.normal(size=(200, 2)), rng.integers(0, 20, 200)
     >>> y = np.digitize(np.abs(X[:, 0]) + rng.normal(size=20)[qid], [0.0, 1.0, 2.0])
     >>> model = MLPRanker(learning_rate=0.01, tol=None, max_iter=50, random_state=0)
-    >>> bool(model.fit(X, y, qid).score(X, y, qid) > 0.95)
+    >>> bool(model.fit(X, y, qid=qid).score(X, y, qid=qid) > 0.95)
     True
     """
 
@@ -317,7 +317,7 @@ class ModuleRanker(GradientRankerMixin, BaseModule):
     >>> model = ModuleRanker(
     ...     module=net, learning_rate=0.03, tol=None, max_iter=50, random_state=0
     ... )
-    >>> bool(model.fit(X, y, qid).score(X, y, qid) > 0.95)
+    >>> bool(model.fit(X, y, qid=qid).score(X, y, qid=qid) > 0.95)
     True
     """
 

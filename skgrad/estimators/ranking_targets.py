@@ -113,9 +113,9 @@ class GradientRankerMixin(BaseGradientEstimator):
         self,
         X,
         y,
+        *,
         qid=None,
         sample_weight=None,
-        *,
         X_val=None,
         y_val=None,
         qid_val=None,
@@ -171,7 +171,7 @@ class GradientRankerMixin(BaseGradientEstimator):
 
     @available_if(can_partial_fit)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, qid=None, sample_weight=None):
+    def partial_fit(self, X, y, *, qid=None, sample_weight=None):
         """Make one pass over some queries, keeping weights and optimizer state.
 
         The first call fixes the scaling of the inputs. Queries are those of the call:
@@ -210,7 +210,7 @@ class GradientRankerMixin(BaseGradientEstimator):
         """
         return self._raw_predict(X)
 
-    def score(self, X, y, qid=None, sample_weight=None):
+    def score(self, X, y, *, qid=None, sample_weight=None):
         """Return the mean NDCG of the first ``ndcg_at`` ranks over the queries.
 
         Parameters

@@ -93,7 +93,7 @@ def test_pairwise_logistic_is_logistic_regression_of_the_pairs(rng, weighted):
     X, y, qid = make()
     w = rng.uniform(0.5, 2, 20)[qid // 7] if weighted else None
     model = GradientLinearRanker(alpha=0.01, standardize=False, tol=1e-10)
-    model.fit(X, y, qid, sample_weight=w)
+    model.fit(X, y, qid=qid, sample_weight=w)
     D, weights = pairs_of(X, y, qid, w)
     peer = LogisticRegression(C=100.0, fit_intercept=False, tol=1e-12, max_iter=10_000)
     both = np.vstack([D, -D]), np.repeat([1, 0], len(D)), np.tile(weights / 2, 2)
@@ -105,7 +105,7 @@ def test_pairwise_logistic_is_logistic_regression_of_the_pairs(rng, weighted):
 
 def test_the_minimum_over_all_directions_is_reached():
     X, y, qid = make(n_queries=15, p=2)
-    model = GradientLinearRanker(tol=1e-10).fit(X, y, qid)
+    model = GradientLinearRanker(tol=1e-10).fit(X, y, qid=qid)
     D, weights = pairs_of(X, y, qid)
     scale = X.std(axis=0)
 
@@ -126,7 +126,7 @@ def test_the_minimum_over_all_directions_is_reached():
     assert model.loss_ == pytest.approx(best, rel=1e-5)
     # The order is that of the best angle, and its NDCG about the best of any angle.
     scores = [mean_ndcg(y, X @ d, qid, k=10) for d in directions]
-    assert model.score(X, y, qid) >= max(scores) - 0.01
+    assert model.score(X, y, qid=qid) >= max(scores) - 0.01
 
 
 def test_listnet_is_the_minimum_of_scipy():
@@ -140,7 +140,7 @@ def test_listnet_is_the_minimum_of_scipy():
 
     model = GradientLinearRanker(
         loss="listnet", alpha=0.01, standardize=False, tol=1e-9
-    ).fit(X, y, qid)
+    ).fit(X, y, qid=qid)
     assert model.loss_ == pytest.approx(minimize(loss, np.zeros(3)).fun, rel=1e-9)
 
 
@@ -151,31 +151,31 @@ def test_l1_and_bounds(rng):
     def loss(c):
         return -weights @ log_expit(D @ c)
 
-    sparse = GradientLinearRanker(alpha=0.1, l1_ratio=1.0).fit(X, y, qid)
+    sparse = GradientLinearRanker(alpha=0.1, l1_ratio=1.0).fit(X, y, qid=qid)
     coef = sparse.coef_ * X.std(axis=0)
     split = minimize(
         lambda c: loss(c[:3] - c[3:]) + 0.1 * c.sum(), np.ones(6), bounds=6 * [(0, 9)]
     )
     assert loss(coef) + 0.1 * abs(coef).sum() == pytest.approx(split.fun, rel=1e-6)
-    assert (GradientLinearRanker(positive=True).fit(X, y, qid).coef_ >= 0).all()
+    assert (GradientLinearRanker(positive=True).fit(X, y, qid=qid).coef_ >= 0).all()
 
 
 def test_coefficients_have_no_intercept_and_are_on_the_original_scale():
     X, y, qid = make()
-    model = GradientLinearRanker(alpha=0.01).fit(X, y, qid)
+    model = GradientLinearRanker(alpha=0.01).fit(X, y, qid=qid)
     assert model.intercept_ == 0
     assert model.coef_.shape == (3,)
     np.testing.assert_allclose(model.predict(X), X @ model.coef_, rtol=1e-12)
-    scaled = clone(model).fit(1000 * X + 1e6, y, qid)
+    scaled = clone(model).fit(1000 * X + 1e6, y, qid=qid)
     np.testing.assert_allclose(1000 * scaled.coef_, model.coef_, rtol=1e-6)
 
 
 def test_a_constant_within_queries_has_no_coefficient(rng):
     X, y, qid = make()
     own = np.column_stack([X, rng.normal(size=200)[qid]])
-    model = GradientLinearRanker(alpha=0.01, tol=1e-9).fit(own, y, qid)
+    model = GradientLinearRanker(alpha=0.01, tol=1e-9).fit(own, y, qid=qid)
     assert abs(model.coef_[3]) < 1e-12
-    without = clone(model).fit(X, y, qid)
+    without = clone(model).fit(X, y, qid=qid)
     np.testing.assert_allclose(model.coef_[:3], without.coef_, rtol=1e-6)
 
 
@@ -187,9 +187,9 @@ def test_labels_of_any_kind_in_any_order(model):
     X, y, qid = make()
     order = np.argsort(qid, kind="stable")
     names = np.array([f"query {q:03}" for q in qid])
-    expected = clone(model).fit(X[order], y[order], qid[order])
+    expected = clone(model).fit(X[order], y[order], qid=qid[order])
     for labels in (qid, names.tolist(), pd.Series(names), pd.Categorical(names)):
-        found = clone(model).fit(X, y, labels)
+        found = clone(model).fit(X, y, qid=labels)
         # Sums over the rows in another order round otherwise.
         np.testing.assert_allclose(theta(found), theta(expected), rtol=1e-6, atol=1e-9)
 
@@ -200,22 +200,22 @@ def test_weights_equal_repeated_queries(rng, name):
     w = rng.integers(0, 3, 100)[qid]
     repeated = [np.repeat(a, w, axis=0) for a in (X, y, 1000 * qid)]
     repeated[2] += np.concatenate([np.arange(n) for n in w])
-    weighted = clone(RANKERS[name]).fit(X, y, qid, sample_weight=w)
-    expected = clone(RANKERS[name]).fit(*repeated)
+    weighted = clone(RANKERS[name]).fit(X, y, qid=qid, sample_weight=w)
+    expected = clone(RANKERS[name]).fit(*repeated[:2], qid=repeated[2])
     np.testing.assert_allclose(theta(weighted), theta(expected), rtol=1e-5)
     present = w > 0
     absent = clone(RANKERS[name]).fit(
-        X[present], y[present], qid[present], sample_weight=w[present]
+        X[present], y[present], qid=qid[present], sample_weight=w[present]
     )
     np.testing.assert_array_equal(theta(weighted), theta(absent))
-    scored = weighted.score(X, y, qid, sample_weight=w)
-    assert scored == pytest.approx(weighted.score(*repeated))
+    scored = weighted.score(X, y, qid=qid, sample_weight=w)
+    assert scored == pytest.approx(weighted.score(*repeated[:2], qid=repeated[2]))
 
 
 @EACH
 def test_one_seed_gives_equal_bits(model):
     X, y, qid = make()
-    fits = [theta(clone(model).fit(X, y, qid)) for _ in range(2)]
+    fits = [theta(clone(model).fit(X, y, qid=qid)) for _ in range(2)]
     np.testing.assert_array_equal(*fits)
 
 
@@ -229,7 +229,7 @@ def test_batches_hold_whole_queries():
         errors = skgrad.where(found, raw_prediction - y_true, 0.0)
         return skgrad.sum(errors**2, axis=1)
 
-    model = MLPRanker(loss=noting, hidden_layer_sizes=(4,), **FAST).fit(X, y, qid)
+    model = MLPRanker(loss=noting, hidden_layer_sizes=(4,), **FAST).fit(X, y, qid=qid)
     lengths = np.unique(qid, return_counts=True)[1]
     assert {n for n, _ in seen} == {4}
     assert {width for _, width in seen} <= set(lengths)
@@ -250,8 +250,8 @@ def test_a_loss_of_ones_own_is_that_of_a_name():
         count = skgrad.sum(skgrad.where(ordered, 1.0, 0.0), axis=(1, 2))
         return skgrad.sum(each, axis=(1, 2)) / skgrad.maximum(count, 1.0)
 
-    own = GradientLinearRanker(loss=pairwise, alpha=0.01, tol=1e-8).fit(X, y, qid)
-    named = GradientLinearRanker(alpha=0.01, tol=1e-8).fit(X, y, qid)
+    own = GradientLinearRanker(loss=pairwise, alpha=0.01, tol=1e-8).fit(X, y, qid=qid)
+    named = GradientLinearRanker(alpha=0.01, tol=1e-8).fit(X, y, qid=qid)
     np.testing.assert_allclose(own.coef_, named.coef_, rtol=1e-6)
 
 
@@ -260,14 +260,14 @@ def test_a_loss_of_ones_own_is_that_of_a_name():
 
 def test_score_is_the_mean_ndcg_of_scikit_learn():
     X, y, qid = make()
-    model = GradientLinearRanker(alpha=0.01, ndcg_at=3).fit(X, y, qid)
+    model = GradientLinearRanker(alpha=0.01, ndcg_at=3).fit(X, y, qid=qid)
     scores = model.predict(X)
     expected = [
         ndcg_score([2.0 ** y[r] - 1], [scores[r]], k=3) if y[r].max() > 0 else 1.0
         for r in queries_of(qid)
     ]
-    assert model.score(X, y, qid) == pytest.approx(np.mean(expected))
-    assert model.set_params(ndcg_at=None).score(X, y, qid) == pytest.approx(
+    assert model.score(X, y, qid=qid) == pytest.approx(np.mean(expected))
+    assert model.set_params(ndcg_at=None).score(X, y, qid=qid) == pytest.approx(
         mean_ndcg(y, scores, qid)
     )
 
@@ -278,7 +278,7 @@ def test_early_stopping_scores_given_queries(scoring):
     X_val, y_val, qid_val = make(seed=1)
     model = MLPRanker(
         hidden_layer_sizes=(8,), early_stopping=True, scoring=scoring, **FAST
-    ).fit(X, y, qid, X_val=X_val, y_val=y_val, qid_val=qid_val)
+    ).fit(X, y, qid=qid, X_val=X_val, y_val=y_val, qid_val=qid_val)
     best = max(model.validation_scores_)
     scores = model.predict(X_val)
     D, weights = pairs_of(scores[:, None], y_val, qid_val)
@@ -310,7 +310,7 @@ def test_queries_are_never_split(splitter):
         validation_splitter=splitter,
         scoring=scoring,
         **FAST,
-    ).fit(np.column_stack([X, numbers]), y, qid)
+    ).fit(np.column_stack([X, numbers]), y, qid=qid)
     held_out = seen[0][0].astype(int)
     assert 0 < len(held_out) < len(X)
     assert not set(qid[held_out]) & set(np.delete(qid, held_out))
@@ -325,12 +325,12 @@ def test_the_best_epoch_is_refitted_on_all_queries():
     qid_val = make(seed=1)[2]  # the same labels, of other queries
     model = MLPRanker(
         hidden_layer_sizes=(8,), early_stopping=True, refit="best_epoch", **FAST
-    ).fit(X, y, qid, X_val=X_val, y_val=y_val, qid_val=qid_val)
+    ).fit(X, y, qid=qid, X_val=X_val, y_val=y_val, qid_val=qid_val)
     epochs = model.fit_report_["refit"]["epochs"]
     both = np.append(qid, qid_val + 1000)
     params = {**FAST, "max_iter": epochs}
     expected = MLPRanker(hidden_layer_sizes=(8,), **params).fit(
-        np.vstack([X, X_val]), np.append(y, y_val), both
+        np.vstack([X, X_val]), np.append(y, y_val), qid=both
     )
     np.testing.assert_allclose(theta(model), theta(expected), rtol=1e-6)
 
@@ -339,11 +339,11 @@ def test_the_best_epoch_is_refitted_on_all_queries():
 def test_partial_fit_and_warm_start_go_on(name):
     X, y, qid = make()
     model = clone(RANKERS[name]).set_params(shuffle=False)
-    whole = clone(model).set_params(max_iter=2).fit(X, y, qid)
-    parts = clone(model).partial_fit(X, y, qid).partial_fit(X, y, qid=qid)
+    whole = clone(model).set_params(max_iter=2).fit(X, y, qid=qid)
+    parts = clone(model).partial_fit(X, y, qid=qid).partial_fit(X, y, qid=qid)
     np.testing.assert_array_equal(theta(parts), theta(whole))
     warm = clone(model).set_params(max_iter=1, warm_start=True)
-    warm.fit(X, y, qid).fit(X, y, qid)
+    warm.fit(X, y, qid=qid).fit(X, y, qid=qid)
     np.testing.assert_array_equal(theta(warm), theta(whole))
 
 
@@ -358,20 +358,20 @@ class Killer(Callback):
 @EACH_STOCHASTIC
 def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, tmp_path):
     X, y, qid = make()
-    whole = clone(RANKERS[name]).fit(X, y, qid)
+    whole = clone(RANKERS[name]).fit(X, y, qid=qid)
     cut = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path), Killer())
     with pytest.raises(RuntimeError):
-        cut.fit(X, y, qid)
+        cut.fit(X, y, qid=qid)
     again = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path))
-    np.testing.assert_array_equal(theta(again.fit(X, y, qid)), theta(whole))
+    np.testing.assert_array_equal(theta(again.fit(X, y, qid=qid)), theta(whole))
     assert again.loss_curve_ == whole.loss_curve_
     other = clone(RANKERS[name]).set_callbacks(Checkpoint(tmp_path))
-    assert other.fit(X, y, qid // 14).loss_curve_ != whole.loss_curve_
+    assert other.fit(X, y, qid=qid // 14).loss_curve_ != whole.loss_curve_
 
 
 def test_a_rate_that_is_found():
     X, y, qid = make()
-    model = clone(RANKERS["mlp"]).set_params(learning_rate="auto").fit(X, y, qid)
+    model = clone(RANKERS["mlp"]).set_params(learning_rate="auto").fit(X, y, qid=qid)
     assert 1e-5 < model.fit_report_["learning_rate"] < 10
 
 
@@ -391,8 +391,8 @@ def test_cross_validation_routes_queries():
     params = {"qid": qid, "groups": qid}
     found = cross_validate(model, X, y, cv=GroupKFold(4), params=params)["test_score"]
     for score, (train, test) in zip(found, GroupKFold(4).split(X, y, qid), strict=True):
-        fitted = clone(model).fit(X[train], y[train], qid[train])
-        assert score == fitted.score(X[test], y[test], qid[test])
+        fitted = clone(model).fit(X[train], y[train], qid=qid[train])
+        assert score == fitted.score(X[test], y[test], qid=qid[test])
 
 
 @pytest.mark.usefixtures("routing")
@@ -435,10 +435,10 @@ def test_a_search_through_a_pipeline():
 @EACH
 def test_pickles_and_clones_predict_the_same(model):
     X, y, qid = make()
-    fitted = clone(model).fit(X, y, qid)
+    fitted = clone(model).fit(X, y, qid=qid)
     copy = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(copy.predict(X), fitted.predict(X))
-    assert copy.score(X, y, qid) == fitted.score(X, y, qid)
+    assert copy.score(X, y, qid=qid) == fitted.score(X, y, qid=qid)
 
 
 @EACH
@@ -446,11 +446,13 @@ def test_frames_and_float32(model):
     X, y, qid = make()
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     frame.index = frame.index[::-1]
-    fitted = clone(model).fit(frame, pd.Series(y), pd.Series(qid))
+    fitted = clone(model).fit(frame, pd.Series(y), qid=pd.Series(qid))
     assert fitted.feature_names_in_.tolist() == ["a", "b", "c"]
-    expected = clone(model).fit(X, y, qid)
+    expected = clone(model).fit(X, y, qid=qid)
     np.testing.assert_allclose(fitted.predict(frame), expected.predict(X), rtol=1e-6)
-    single = clone(model).fit(X.astype("float32"), y, qid).predict(X.astype("float32"))
+    single = (
+        clone(model).fit(X.astype("float32"), y, qid=qid).predict(X.astype("float32"))
+    )
     linear = isinstance(model, GradientLinearRanker)
     assert single.dtype == (np.float64 if linear else np.float32)
     assert single.shape == y.shape
@@ -461,11 +463,11 @@ class OfOneQuery(GradientLinearRanker):
 
     def fit(self, X, y, qid=None, sample_weight=None):
         qid = np.zeros(_num_samples(X)) if qid is None else qid
-        return super().fit(X, y, qid, sample_weight)
+        return super().fit(X, y, qid=qid, sample_weight=sample_weight)
 
     def score(self, X, y, qid=None, sample_weight=None):
         qid = np.zeros(_num_samples(X)) if qid is None else qid
-        return super().score(X, y, qid, sample_weight)
+        return super().score(X, y, qid=qid, sample_weight=sample_weight)
 
 
 ROW_WEIGHTS = "rows of a query have one weight: those of the check differ"
@@ -496,7 +498,7 @@ def test_queries_are_needed(model):
     X, y, qid = make()
     with pytest.raises(ValueError, match=r"needs the query.*qid.*enable_metadata"):
         clone(model).fit(X, y)
-    fitted = clone(model).fit(X, y, qid)
+    fitted = clone(model).fit(X, y, qid=qid)
     with pytest.raises(ValueError, match="needs the query of each row"):
         fitted.score(X, y)
 
@@ -517,13 +519,15 @@ def test_queries_are_needed(model):
 def test_wrong_queries_are_refused_with_the_remedy(qid, message):
     X, y = np.arange(10.0).reshape(5, 2), [0, 1, 2, 1, 0]
     with pytest.raises(ValueError, match=message):
-        GradientLinearRanker().fit(X, y, qid)
+        GradientLinearRanker().fit(X, y, qid=qid)
 
 
 def test_labels_that_cannot_be_sorted_are_refused():
     X, y = np.arange(10.0).reshape(5, 2), [0, 1, 2, 1, 0]
     with pytest.raises(TypeError, match="labels of qid cannot be sorted"):
-        GradientLinearRanker().fit(X, y, np.array([1, "a", 1, "a", 2], dtype=object))
+        GradientLinearRanker().fit(
+            X, y, qid=np.array([1, "a", 1, "a", 2], dtype=object)
+        )
 
 
 @pytest.mark.parametrize(
@@ -540,7 +544,7 @@ def test_labels_that_cannot_be_sorted_are_refused():
 def test_wrong_weights_are_refused(weights, message):
     X, y, qid = np.arange(10.0).reshape(5, 2), [0, 1, 2, 1, 0], [1, 1, 2, 2, 2]
     with pytest.raises(ValueError, match=message):
-        GradientLinearRanker().fit(X, y, qid, sample_weight=weights)
+        GradientLinearRanker().fit(X, y, qid=qid, sample_weight=weights)
 
 
 @pytest.mark.parametrize(
@@ -557,27 +561,28 @@ def test_wrong_weights_are_refused(weights, message):
     ],
 )
 def test_wrong_parameters_are_refused(params, message):
+    X, y, qid = make()
     with pytest.raises(ValueError, match=message):
-        GradientLinearRanker(**params).fit(*make())
+        GradientLinearRanker(**params).fit(X, y, qid=qid)
 
 
 def test_wrong_targets_and_validation_are_refused():
     X, y, qid = make()
     with pytest.raises(ValueError, match=r"LambdaRank must lie in \[0, 31\]. Got -1"):
-        MLPRanker(loss="lambdarank").fit(X, y - 1.0, qid)
+        MLPRanker(loss="lambdarank").fit(X, y - 1.0, qid=qid)
     with pytest.raises(ValueError, match="y contains NaN"):
-        MLPRanker().fit(X, np.where(y > 2, np.nan, y), qid)
+        MLPRanker().fit(X, np.where(y > 2, np.nan, y), qid=qid)
     with pytest.raises(ValueError, match=r"all of X_val, y_val and qid_val"):
-        MLPRanker().fit(X, y, qid, X_val=X, y_val=y)
+        MLPRanker().fit(X, y, qid=qid, X_val=X, y_val=y)
     with pytest.raises(ValueError, match=r"all of X_val, y_val and qid_val"):
-        MLPRanker().fit(X, y, qid, qid_val=qid)
+        MLPRanker().fit(X, y, qid=qid, qid_val=qid)
     with pytest.raises(ValueError, match="qid_val must hold the query of each row"):
-        MLPRanker().fit(X, y, qid, X_val=X, y_val=y, qid_val=qid[1:])
+        MLPRanker().fit(X, y, qid=qid, X_val=X, y_val=y, qid_val=qid[1:])
     with pytest.raises(ValueError, match="whole queries back, and there is only 1"):
-        MLPRanker(early_stopping=True).fit(X, y, np.zeros(len(y)))
-    fitted = GradientLinearRanker(alpha=0.01).fit(X, y - 1.0, qid)
+        MLPRanker(early_stopping=True).fit(X, y, qid=np.zeros(len(y)))
+    fitted = GradientLinearRanker(alpha=0.01).fit(X, y - 1.0, qid=qid)
     with pytest.raises(ValueError, match="NDCG needs relevances in"):
-        fitted.score(X, y - 1.0, qid)
+        fitted.score(X, y - 1.0, qid=qid)
 
 
 # -------------------------------------------------------------- beside regressions
@@ -609,13 +614,13 @@ def test_diamonds_of_one_weight_are_ordered_better_than_by_regressions():
     # Large diamonds have lower grades of quality and cost more: a regression of the
     # price classes on the quality alone learns the opposite of what it is worth.
     train, test = split(*diamonds())
-    ranker = GradientLinearRanker(alpha=1e-4).fit(*train)
+    ranker = GradientLinearRanker(alpha=1e-4).fit(*train[:2], qid=train[2])
     pointwise = (LinearRegression(), HistGradientBoostingRegressor(random_state=0))
     grades = [
         mean_ndcg(test[1], model.fit(*train[:2]).predict(test[0]), test[2], k=10)
         for model in pointwise
     ]
-    assert ranker.score(*test) > 0.9 > max(grades) + 0.15
+    assert ranker.score(*test[:2], qid=test[2]) > 0.9 > max(grades) + 0.15
     assert (ranker.coef_[:3] > 0).all()
     assert pointwise[0].coef_[2] < 0
 
@@ -632,7 +637,9 @@ def test_networks_order_simulated_queries_better_than_regressions(rng):
     params = {"hidden_layer_sizes": (32,), "learning_rate": 0.01, "max_iter": 60}
     params |= {"tol": None, "random_state": 0, "schedule": "cosine"}
     found = {
-        loss: MLPRanker(loss=loss, **params).fit(*train).score(*test)
+        loss: MLPRanker(loss=loss, **params)
+        .fit(*train[:2], qid=train[2])
+        .score(*test[:2], qid=test[2])
         for loss in ("pairwise_logistic", "listnet", "lambdarank")
     }
     pointwise = (
@@ -650,8 +657,8 @@ def test_networks_order_simulated_queries_better_than_regressions(rng):
 def test_modules_of_ones_own():
     X, y, qid = make()
     model = ModuleRanker(module=Residual, module_params={"hidden": 4}, **FAST).fit(
-        X, y, qid
+        X, y, qid=qid
     )
     assert model.module_.network[0].weight.shape == (4, 3)
     assert re.search("Residual", repr(model.module_))
-    assert model.set_params(loss=losses.LambdaRank(k=5)).fit(X, y, qid).n_iter_ == 5
+    assert model.set_params(loss=losses.LambdaRank(k=5)).fit(X, y, qid=qid).n_iter_ == 5
