@@ -72,6 +72,8 @@ _NAMES = {
     ),
     "estimators": (
         *("GradientElasticNetCV", "GradientElasticNetClassifierCV"),
+        *("AdditiveClassifier", "AdditiveRegressor"),
+        *("FactorTerm", "LinearTerm", "SplineTerm", "TensorTerm"),
         *("GradientLinearClassifier", "GradientLinearRegressor"),
         *("MLPClassifier", "MLPQuantileRegressor", "MLPRegressor"),
         *("QuantileRegressor",),

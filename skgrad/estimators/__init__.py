@@ -1,5 +1,12 @@
 """Estimators: skgrad behind scikit-learn's ``fit`` and ``predict``."""
 
+from skgrad.estimators.additive import AdditiveClassifier, AdditiveRegressor
+from skgrad.estimators.additive_terms import (
+    FactorTerm,
+    LinearTerm,
+    SplineTerm,
+    TensorTerm,
+)
 from skgrad.estimators.elastic_net import (
     GradientElasticNetClassifierCV,
     GradientElasticNetCV,
@@ -19,11 +26,15 @@ from skgrad.estimators.quantile_network import MLPQuantileRegressor
 from skgrad.estimators.ranking import GradientLinearRanker, MLPRanker, ModuleRanker
 
 __all__ = [
+    "AdditiveClassifier",
+    "AdditiveRegressor",
+    "FactorTerm",
     "GradientElasticNetCV",
     "GradientElasticNetClassifierCV",
     "GradientLinearClassifier",
     "GradientLinearRanker",
     "GradientLinearRegressor",
+    "LinearTerm",
     "MLPClassifier",
     "MLPQuantileRegressor",
     "MLPRanker",
@@ -32,4 +43,6 @@ __all__ = [
     "ModuleRanker",
     "ModuleRegressor",
     "QuantileRegressor",
+    "SplineTerm",
+    "TensorTerm",
 ]

@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from skgrad.typing import Array
 
-__all__ = ["CoefficientSummary"]
+__all__ = ["CoefficientSummary", "aligned", "shown_p_value"]
 
 COLUMNS = ("estimate", "std_error", "t", "p_value", "low", "high")
 P_VALUE = COLUMNS.index("p_value")
@@ -140,22 +140,14 @@ class CoefficientSummary:
             if several:
                 words.insert(0, _shown(self.outputs[k]) if j == 0 else "")
             texts = [f"{number:.4g}" for number in numbers]
-            p = numbers[P_VALUE]
-            texts[P_VALUE] = "<0.0001" if p < 1e-4 else f"{p:.4f}"
+            texts[P_VALUE] = shown_p_value(numbers[P_VALUE])
             rows.append([*words, *texts])
         return rows
 
     def __repr__(self) -> str:
         rows = self._cells()
-        left = len(rows[0]) - len(COLUMNS)  # words to the left, numbers to the right
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                f"{text:<{width}}" if j < left else f"{text:>{width}}"
-                for j, (text, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
+        # Words to the left, numbers to the right.
+        lines = aligned(rows, len(rows[0]) - len(COLUMNS))
         return "\n".join([self.title] * bool(self.title) + lines)
 
     def _repr_html_(self) -> str:
@@ -172,6 +164,23 @@ class CoefficientSummary:
         body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
         return f"<table>{caption}<tr>{line(head, 'th')}</tr>{body}</table>"
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Return the lines of a table, its first columns of words and then numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{text:<{width}}" if j < left else f"{text:>{width}}"
+            for j, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def shown_p_value(p: float) -> str:
+    """Return a probability with four digits, or that it is smaller."""
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
 def _shown(output: Any) -> str:

@@ -22,7 +22,7 @@ from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.typing import Array
 
-__all__ = ["GradientClassifierMixin", "GradientRegressorMixin"]
+__all__ = ["GradientClassifierMixin", "GradientRegressorMixin", "has_probabilities"]
 
 
 def _has_distribution(estimator: Any) -> bool:
@@ -159,7 +159,7 @@ class GradientRegressorMixin(RegressorMixin):
         return tags
 
 
-def _has_probabilities(estimator: Any) -> bool:
+def has_probabilities(estimator: Any) -> bool:
     """Return whether the loss gives probabilities; the reason is raised if not."""
     loss = estimator._make_loss()
     if loss.link not in ("logit", "multinomial_logit"):
@@ -333,7 +333,7 @@ class GradientClassifierMixin(ClassifierMixin):
         codes = (raw > 0).astype(np.int64) if raw.ndim == 1 else raw.argmax(axis=1)
         return self.classes_[codes]
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_proba(self, X):
         """Return class probabilities.
 
@@ -354,7 +354,7 @@ class GradientClassifierMixin(ClassifierMixin):
             return np.column_stack([1 - probability, probability])
         return probability
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_log_proba(self, X):
         """Return the logarithms of class probabilities.
 
