@@ -243,13 +243,7 @@ class BaseAdditive(NestedParams, BaseEstimator, metaclass=ABCMeta):
         else:
             found = problem.fixed(self._given_smoothing(len(penalties)), start)
         if not found.converged:
-            warnings.warn(
-                f"The smoothing parameters have not converged after {found.n_iter} of "
-                f"max_iter={self.max_iter} steps. Increase max_iter or tol, or fit "
-                "fewer terms.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+            warnings.warn(_advice(found, self.max_iter), ConvergenceWarning, 4)
         return found, (null, saturated)
 
     def _given_smoothing(self, m: int) -> Array:
@@ -507,6 +501,21 @@ class BaseAdditive(NestedParams, BaseEstimator, metaclass=ABCMeta):
         return CoefficientSummary(names, coef, covariance, self._residual_df, level)
 
 
+def _advice(found: Smoothness, max_iter: int) -> str:
+    """Return why smoothing parameters have not converged, and what to do."""
+    if found.perfect:
+        return (
+            "The model fits its rows without error (classes may be separated, or there "
+            "are as many coefficients as rows), and no smoothing parameters are best: "
+            "effects and their errors mean little. Fit fewer or simpler terms, or give "
+            "numbers for smoothing."
+        )
+    return (
+        f"The smoothing parameters have not converged after {found.n_iter} steps; "
+        f"max_iter={max_iter}. Increase max_iter or tol, or fit fewer terms."
+    )
+
+
 def _quantile(p: float, df: float) -> float:
     return float(ndtri(p) if np.isinf(df) else stdtrit(df, p))
 
@@ -721,7 +730,8 @@ class AdditiveRegressor(RegressorMixin, BaseAdditive):
         ndarray of shape (n_samples,)
             The inverse link of the raw predictions: means or rates.
         """
-        return self._loss.inverse_link(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        return self._loss.inverse_link(raw)
 
     def predict_raw(self, X):
         """Return the raw predictions, sums of the intercept and all effects.
@@ -857,7 +867,8 @@ class AdditiveClassifier(ClassifierMixin, BaseAdditive):
         ndarray of shape (n_samples, 2)
             Columns in the order of ``classes_``; rows sum to one.
         """
-        probability = self._loss.inverse_link(self._raw_predict(X))
+        raw = self._raw_predict(X)
+        probability = self._loss.inverse_link(raw)
         return np.column_stack([1 - probability, probability])
 
     @available_if(has_probabilities)

@@ -30,10 +30,16 @@ __all__ = [
 # a step.
 RANGE = (np.log(1e-10), np.log(1e15))
 LONGEST_STEP, MOST_HALVINGS = 5.0, 20
+# Where a penalty counts for all or nothing derivatives fall exponentially, and each
+# Newton step has length 1; longer ones save most of them.
+FLAT, TAIL_STEP = 1e-2, 3.0
+# Parts of the constant model's deviance that are none, where the scale is known and
+# where it is not. How much larger derivatives may be where rounding ends the descent.
+SEPARATED, PERFECT, STALLED = 1e-5, 1e-13, 1e2
 # Newton's method on the criterion needs coefficients more accurate than its tolerance.
 # Both are in units of log-likelihoods, as is the tolerance without a criterion.
 INNER, FIXED = 1e-3, 1e-10
-ROUNDING = 1e-12
+ROUNDING, EPS = 1e-12, 1e-15
 
 
 # ------------------------------------------------------------------------------- scale
@@ -301,6 +307,8 @@ class Smoothness:
         How often the rows were read.
     converged : bool
         Whether the criterion is at a minimum.
+    perfect : bool
+        Whether the fit has no loss left: there is no minimum then.
 
     Examples
     --------
@@ -316,6 +324,7 @@ class Smoothness:
     n_iter: int
     n_passes: int
     converged: bool
+    perfect: bool = False
 
 
 @dataclass(eq=False)
@@ -425,6 +434,7 @@ class SmoothnessProblem:
             max(path.n_iter, 1),
             path.n_passes,
             path.converged,
+            path.perfect,
         )
 
     def _pieces(self, fit: PenalizedFit, smoothing: Array) -> Pieces:
@@ -450,7 +460,8 @@ class _Path:
         self.n_passes, self.n_iter = 1, 0
         smoothing = np.exp(self.log)
         constant = PenalizedFit(start, sums, smoothing @ penalties)
-        self.phi = problem._phi(problem._pieces(constant, smoothing))
+        pieces = problem._pieces(constant, smoothing)
+        self.phi, self.first_deviance = problem._phi(pieces), pieces.deviance
         self.fit = self._solved(self.log, start)
 
     def _solved(self, log: Array, start: Array) -> PenalizedFit:
@@ -472,6 +483,16 @@ class _Path:
             self.gradient = self.gradient + self.pieces.moves @ bend
             self.n_passes += 1
 
+    def _learn(self, moved: Array, change: Array) -> None:
+        """Correct the Hessian for what it leaves out, by symmetric rank one."""
+        bend = np.abs(np.diagonal(self.hessian))
+        live = bend >= FLAT * bend.max()  # the others fall exponentially, as expected
+        self.correction = self.correction * np.outer(live, live)
+        missed = live * (change - (self.hessian + self.correction) @ moved)
+        size = float(missed @ moved)
+        if abs(size) > 1e-3 * np.linalg.norm(missed) * np.linalg.norm(moved):
+            self.correction = self.correction + np.outer(missed, missed) / size
+
     @property
     def _free(self) -> Array:
         """Which parameters may go where the criterion falls."""
@@ -482,39 +503,57 @@ class _Path:
     @property
     def converged(self) -> bool:
         """Whether the criterion is at a minimum."""
-        return bool((np.abs(self.gradient[self._free]) <= self.tol).all())
+        tol = self.tol * (STALLED if self.stalled else 1.0)
+        return bool((np.abs(self.gradient[self._free]) <= tol).all())
+
+    @property
+    def perfect(self) -> bool:
+        """Whether no loss is left, and so the criterion has no minimum."""
+        known = isinstance(self.pieces.scale, FixedScale)
+        least = SEPARATED if known else PERFECT
+        return self.pieces.deviance <= least * self.first_deviance
 
     def _step(self) -> Array:
         """Return the Newton step of the free parameters, uphill directions turned."""
         free = self._free & (np.abs(self.gradient) > 1e-2 * self.tol)
-        values, vectors = np.linalg.eigh(self.hessian[np.ix_(free, free)])
+        hessian = (self.hessian + self.correction)[np.ix_(free, free)]
+        values, vectors = np.linalg.eigh(hessian)
         sizes = np.maximum(np.abs(values), 1e-8 * np.abs(values).max(initial=1e-300))
         step = np.zeros_like(self.log)
         step[free] = -vectors @ ((vectors.T @ self.gradient[free]) / sizes)
+        flat = (np.abs(self.gradient) < FLAT) & (np.abs(np.abs(step) - 1) < 0.1)
+        step[flat] *= TAIL_STEP
         return step / max(1.0, np.abs(step).max() / LONGEST_STEP)
 
     def run(self, criterion: Callable[[Pieces], Criterion], max_iter: int) -> None:
         """Make steps until a criterion is at a minimum."""
-        self.criterion = criterion
+        self.criterion, self.stalled = criterion, False
+        self.correction = np.zeros((len(self.log), len(self.log)))
         self._settle(self.fit)
         for _ in range(max_iter):
-            if self.converged:
+            if self.converged or self.perfect:
                 break
             self.n_iter += 1
-            if not self.advance():
+            self.stalled = not self.advance()
+            if self.stalled:
                 break
 
     def advance(self) -> bool:
         """Make a step that lowers the criterion; tell whether there was one."""
-        step, slack = self._step(), ROUNDING * abs(self.value)
+        # Of the value, and of a deviance that is a small difference of sums.
+        slack = ROUNDING * abs(self.value) + EPS * self.first_deviance / self.phi
+        step = self._step()
         for _ in range(MOST_HALVINGS):
             log = np.clip(self.log + step, self.low, self.high)
             fit = self._solved(log, self._foreseen(log))
             D = np.exp(log)[:, None] * self.problem.penalties
             pieces = replace(self.pieces, fit=fit, D=D)
             if self.criterion(pieces).value <= self.value + slack:
+                moved, before = log - self.log, self.gradient
                 self.log = log
                 self._settle(fit)
+                if not self.problem.constant_hessian:
+                    self._learn(moved, self.gradient - before)
                 return True
             step = step / 2
         return False
