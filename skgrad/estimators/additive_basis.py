@@ -47,9 +47,7 @@ class SplineBasis:
         """Return the functions at values of the feature, (n, k)."""
         u = (x - self.low) / self.width
         inside = np.clip(u, 0.0, 1.0)
-        values = np.asarray(
-            BSpline.design_matrix(inside, self.knots, DEGREE) @ self.turn
-        )
+        values = np.asarray(BSpline(self.knots, self.turn, DEGREE)(inside))
         beyond = np.flatnonzero(u != inside)
         if beyond.size:
             ends = np.array([0.0, 1.0])

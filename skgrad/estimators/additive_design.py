@@ -11,11 +11,21 @@ import numpy as np
 
 from skgrad.estimators.additive_terms import FittedTerm
 from skgrad.exceptions import FitWarning
+from skgrad.losses import Loss
 from skgrad.solvers import LossSums, PenalizedFit
 from skgrad.train import RowDerivatives
 from skgrad.typing import Array
 
-__all__ = ["AdditiveRows", "Placed", "SquaredRows", "placed_terms"]
+__all__ = [
+    "AdditiveRows",
+    "Placed",
+    "SquaredRows",
+    "design_rows",
+    "moment_scale",
+    "pearson_scale",
+    "placed_terms",
+    "row_slices",
+]
 
 # The functions of a block of rows take so many bytes, all that are kept so many.
 BLOCK_BYTES, KEPT_BYTES = 2**21, 2**28
@@ -223,6 +233,22 @@ class SquaredRows:
     def third(self, coef: Array, weight: Array) -> Array:
         """Return zeros: the Hessian is constant."""
         return np.zeros_like(coef)
+
+
+def pearson_scale(rows: AdditiveRows, loss: Loss, fit: PenalizedFit, n: float) -> float:
+    """Return Pearson's statistic over the degrees of freedom that are left."""
+    total = 0.0
+    for block, Z in rows.blocks():
+        part = rows.derivatives.rows(block)
+        raw = rows.offset + Z @ fit.coef
+        slope = part(raw, 1).slope
+        expected = RowDerivatives(loss, loss.inverse_link(raw), part.w)(
+            raw, 2
+        ).curvature
+        assert slope is not None
+        assert expected is not None
+        total += float(np.sum(slope**2 / expected))
+    return total / max(n - float(fit.edf.sum()), 1e-3)
 
 
 def moment_scale(rows: AdditiveRows, fit: PenalizedFit, n: float) -> float:

@@ -347,9 +347,7 @@ class SplineTerm:
     penalty: str = "curvature"
 
     def _fitted(self, table: Table) -> FittedTerm:
-        _check_knots(self)
-        check_integer("SplineTerm", "n_basis", self.n_basis, LEAST_BASIS)
-        j, margin = _margin(self, self.column, self.n_basis, table)
+        j, margin = _margin(self, self.column, self.knots, table)
         return Spline((j,), table.names[j], margin)
 
 
@@ -367,8 +365,8 @@ class TensorTerm:
     n_basis : int, default=5
         Number of B-splines of each column, at least 4; the term has their product less
         one coefficients.
-    knots : {"quantile", "uniform"}, default="quantile"
-        As those of :class:`SplineTerm`.
+    knots : {"quantile", "uniform"} or pair of sequences, default="quantile"
+        As those of :class:`SplineTerm`; breakpoints for each column.
     penalty : {"curvature", "difference"}, default="curvature"
         As that of :class:`SplineTerm`, for each B-spline of the other column.
 
@@ -397,13 +395,14 @@ class TensorTerm:
         return self.first, self.second
 
     def _fitted(self, table: Table) -> FittedTerm:
-        _check_knots(self)
-        if not isinstance(self.knots, str):
-            raise wrong_parameter(
-                "TensorTerm", "knots", f"be one of {KNOTS}", self.knots
-            )
-        check_integer("TensorTerm", "n_basis", self.n_basis, LEAST_BASIS)
-        (i, a), (j, b) = (_margin(self, c, self.n_basis, table) for c in self.columns)
+        each = (self.knots,) * 2 if isinstance(self.knots, str) else self.knots
+        if len(each) != 2:
+            rule = f"be one of {list(KNOTS)} or a pair of sequences"
+            raise wrong_parameter("TensorTerm", "knots", rule, self.knots)
+        (i, a), (j, b) = (
+            _margin(self, column, knots, table)
+            for column, knots in zip(self.columns, each, strict=True)
+        )
         if i == j:
             raise ParameterError(
                 f"A TensorTerm needs two columns. Got {self.columns}: use SplineTerm."
@@ -414,32 +413,32 @@ class TensorTerm:
 Term = SplineTerm | FactorTerm | LinearTerm | TensorTerm
 
 
-def _check_knots(term: SplineTerm | TensorTerm) -> None:
-    owner = type(term).__name__
-    if term.penalty not in PENALTIES:
-        rule = f"be one of {list(PENALTIES)}"
-        raise wrong_parameter(owner, "penalty", rule, term.penalty)
-    known = term.knots in KNOTS if isinstance(term.knots, str) else len(term.knots) > 1
-    if not known:
-        rule = f"be one of {list(KNOTS)} or at least two breakpoints"
-        raise wrong_parameter(owner, "knots", rule, term.knots)
-
-
 def _margin(
-    term: SplineTerm | TensorTerm, column: Column, n_basis: int, table: Table
+    term: SplineTerm | TensorTerm, column: Column, knots: Any, table: Table
 ) -> tuple[int, SplineBasis]:
     """Return the position of a column and its splines."""
+    _check_options(term, knots)
     j, values = table.numeric(column, "smooth")
-    given = not isinstance(term.knots, str)
-    if len(values) < LEAST_BASIS and not given:
+    if len(values) < LEAST_BASIS and isinstance(knots, str):
         raise ValueError(
             f"The column {table.names[j]!r} has {len(values)} distinct values, and a "
             f"smooth term needs {LEAST_BASIS}. Use LinearTerm({column!r}) or "
             f"FactorTerm({column!r})."
         )
-    n_pieces = min(n_basis, len(values)) - DEGREE
-    breaks = breakpoints(values, n_pieces, term.knots)
-    return j, spline_basis(breaks, term.penalty)
+    n_pieces = min(term.n_basis, len(values)) - DEGREE
+    return j, spline_basis(breakpoints(values, n_pieces, knots), term.penalty)
+
+
+def _check_options(term: SplineTerm | TensorTerm, knots: Any) -> None:
+    owner = type(term).__name__
+    check_integer(owner, "n_basis", term.n_basis, LEAST_BASIS)
+    if term.penalty not in PENALTIES:
+        rule = f"be one of {list(PENALTIES)}"
+        raise wrong_parameter(owner, "penalty", rule, term.penalty)
+    known = knots in KNOTS if isinstance(knots, str) else len(knots) > 1
+    if not known:
+        rule = f"be one of {list(KNOTS)} or at least two breakpoints"
+        raise wrong_parameter(owner, "knots", rule, knots)
 
 
 def default_terms(table: Table) -> list[Term]:

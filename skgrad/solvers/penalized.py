@@ -17,8 +17,9 @@ __all__ = ["LossSums", "PenalizedFit", "PenalizedProblem", "minimize_penalized"]
 # Newton steps, halvings of a step, and steps of 10 in which a Hessian is damped.
 MOST_STEPS, MOST_HALVINGS, MOST_DAMPINGS = 200, 30, 12
 FIRST_DAMPING = 1e-8  # of the unit diagonal
-# By which part of itself a sum of losses may rise through rounding.
-ROUNDING = 1e-13
+# By which part of itself a sum of losses may rise through rounding, and a decrement of
+# it that is none: those of exact steps fall to the square of rounding.
+ROUNDING, NOTHING = 1e-13, 1e-20
 
 
 class LossSums(NamedTuple):
@@ -212,7 +213,7 @@ def minimize_penalized(
         )
     for _ in range(MOST_STEPS):
         step, decrement = fit.newton_step()
-        if not decrement > max(tol, ROUNDING * abs(fit.sums.loss)):
+        if not decrement > max(tol, NOTHING * abs(fit.sums.loss)):
             break
         better = _line_search(problem, fit, step, decrement)
         if better is None:

@@ -382,7 +382,9 @@ class SmoothnessProblem:
             The fit.
         """
         first = PenalizedFit(start, self.rows.sums(start), smoothing @ self.penalties)
-        tol = FIXED * self._phi(self._pieces(first, smoothing))
+        tol = 0.0
+        if not self.constant_hessian:
+            tol = FIXED * self._phi(self._pieces(first, smoothing))
         fit = minimize_penalized(self.rows, first.ridge, start, tol)
         phi = self._phi(self._pieces(fit, smoothing))
         return Smoothness(smoothing, fit, phi, np.nan, 1, fit.n_passes, True)
@@ -433,7 +435,7 @@ class SmoothnessProblem:
             path.value,
             max(path.n_iter, 1),
             path.n_passes,
-            path.converged,
+            path.converged and not path.perfect,
             path.perfect,
         )
 
@@ -458,15 +460,17 @@ class _Path:
         self.log = np.log((penalties > 0) @ first / penalties.sum(axis=1))
         self.low, self.high = self.log + RANGE[0], self.log + RANGE[1]
         self.n_passes, self.n_iter = 1, 0
+        self.correction = np.zeros((len(self.log), len(self.log)))
         smoothing = np.exp(self.log)
         constant = PenalizedFit(start, sums, smoothing @ penalties)
         pieces = problem._pieces(constant, smoothing)
-        self.phi, self.first_deviance = problem._phi(pieces), pieces.deviance
+        self.phi, self.first_deviance = problem._phi(pieces), abs(pieces.deviance)
         self.fit = self._solved(self.log, start)
 
     def _solved(self, log: Array, start: Array) -> PenalizedFit:
         ridge = np.exp(log) @ self.problem.penalties
-        tol = self.tol * INNER * self.phi
+        exact = self.problem.constant_hessian  # one step is all it takes
+        tol = 0.0 if exact else self.tol * INNER * self.phi
         fit = minimize_penalized(self.problem.rows, ridge, start, tol)
         self.n_passes += fit.n_passes
         return fit
@@ -511,7 +515,7 @@ class _Path:
         """Whether no loss is left, and so the criterion has no minimum."""
         known = isinstance(self.pieces.scale, FixedScale)
         least = SEPARATED if known else PERFECT
-        return self.pieces.deviance <= least * self.first_deviance
+        return abs(self.pieces.deviance) <= least * self.first_deviance
 
     def _step(self) -> Array:
         """Return the Newton step of the free parameters, uphill directions turned."""
@@ -528,7 +532,7 @@ class _Path:
     def run(self, criterion: Callable[[Pieces], Criterion], max_iter: int) -> None:
         """Make steps until a criterion is at a minimum."""
         self.criterion, self.stalled = criterion, False
-        self.correction = np.zeros((len(self.log), len(self.log)))
+        self.correction = np.zeros_like(self.correction)
         self._settle(self.fit)
         for _ in range(max_iter):
             if self.converged or self.perfect:
