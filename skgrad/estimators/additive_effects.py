@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ __all__ = ["EffectsMixin"]
 GRID_POINTS = {1: 100, 2: 40}
 
 
-class EffectsMixin:
+class EffectsMixin(ABC):
     """Gives a fitted additive model ``partial_effect`` and ``summary``."""
 
     smoothing: Any
@@ -48,6 +49,10 @@ class EffectsMixin:
     _gram: Array
     _ref_df: Array
     _scale_known: bool
+
+    @abstractmethod
+    def _inputs(self, X: Any) -> Array:
+        """Return inputs as numbers."""
 
     def _column_names(self) -> tuple[str, ...]:
         names = tuple(map(str, getattr(self, "feature_names_in_", ())))
@@ -101,7 +106,8 @@ class EffectsMixin:
         """
         check_is_fitted(self)
         check_interval(f"{type(self).__name__}.partial_effect", "level", level, 0, 1)
-        placed = self._placed[self._position(feature)]
+        position = self._position(feature)
+        placed = self._placed[position]
         term = placed.term
         labels = self._levels.get(term.columns[0]) if term.kind == "factor" else None
         if grid is None:
@@ -125,6 +131,8 @@ class EffectsMixin:
         names = self._column_names()
         return PartialEffect(
             term.name,
+            term.kind,
+            float(self.edf_[position]),
             tuple(names[j] for j in term.columns),
             shown,
             effect,
@@ -132,6 +140,24 @@ class EffectsMixin:
             effect - width,
             effect + width,
         )
+
+    def rows_of(self, feature, X):
+        """Return the columns of a term at some rows, categories as positions of levels.
+
+        Parameters
+        ----------
+        feature : str, int or tuple
+            The term, as in :meth:`partial_effect`.
+        X : array-like or data frame of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 1) or (n_samples, 2)
+            Numbers.
+        """
+        term = self._placed[self._position(feature)].term
+        return self._inputs(X)[:, [*term.columns]]
 
     def _position(self, feature: Any) -> int:
         """Return which term a feature, a pair of them or a name stands for."""

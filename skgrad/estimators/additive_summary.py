@@ -26,6 +26,10 @@ class PartialEffect:
     ----------
     name : str
         The name of the term.
+    kind : {"spline", "linear", "factor", "tensor"}
+        What the term is.
+    edf : float
+        Its effective degrees of freedom.
     columns : tuple of str
         Names of its columns.
     grid : ndarray of shape (n,) or (n, 2)
@@ -50,6 +54,8 @@ class PartialEffect:
     """
 
     name: str
+    kind: str
+    edf: float
     columns: tuple[str, ...]
     grid: Array
     effect: Array

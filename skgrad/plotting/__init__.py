@@ -8,6 +8,7 @@ from skgrad.plotting.calibration import CalibrationCurve, CalibrationDisplay
 from skgrad.plotting.coefficients import CoefficientDisplay
 from skgrad.plotting.curve import TrainingCurve
 from skgrad.plotting.learning_rate import LearningRateDisplay
+from skgrad.plotting.partial_effects import PartialEffectDisplay
 from skgrad.plotting.residuals import ResidualsDisplay
 from skgrad.plotting.training import TrainingCurveDisplay
 
@@ -16,6 +17,7 @@ __all__ = [
     "CalibrationDisplay",
     "CoefficientDisplay",
     "LearningRateDisplay",
+    "PartialEffectDisplay",
     "ResidualsDisplay",
     "TrainingCurve",
     "TrainingCurveDisplay",

@@ -6,6 +6,8 @@ from estimators.models import Residual, WithDropout
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgrad import (
+    AdditiveClassifier,
+    AdditiveRegressor,
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
@@ -37,10 +39,15 @@ ESTIMATORS = [
     ModuleClassifier(module=Residual, standardize=False),
     GradientLinearRegressor(optimizer="sgd", learning_rate=0.1),
     GradientLinearClassifier(optimizer="adam", learning_rate=0.1),
+    AdditiveRegressor(),
+    AdditiveClassifier(),
+    AdditiveRegressor(smoothing="gcv"),
+    AdditiveClassifier(smoothing=1.0),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Parts of the terms:skgrad.exceptions.FitWarning")
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
     state = np.random.get_state()  # noqa: NPY002 - some checks draw from it
