@@ -44,6 +44,8 @@ from skgrad.typing import Array
 __all__ = ["AdditiveClassifier", "AdditiveRegressor"]
 
 CRITERIA = ("reml", "gcv")
+# Mean of weights below which they are no counts.
+LEAST_WEIGHT = 0.1
 
 
 class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta):
@@ -116,16 +118,27 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
         present = w > 0
         if not present.all():
             X, y, w = X[present], y[present], w[present]
+        if w.sum() < LEAST_WEIGHT * len(w):
+            warnings.warn(
+                f"Weights are counts of rows, and those of {len(w)} rows sum to "
+                f"{w.sum():.3g}: smoothness is chosen as for so few. Where they only "
+                "say how rows compare, divide them by their mean.",
+                DataWarning,
+                stacklevel=3,
+            )
         loss = self._checked_loss(self._make_loss())
         target = self._encode(y, loss)
         table = Table(X, self._column_names(), self._levels)
         self._warn_of_constants(table)
         terms = fitted_terms(self.terms, table)
-        with single_threaded():
+        with single_threaded(), np.errstate(over="raise", invalid="raise"):
             placed = placed_terms(terms, X, w)
             work = AdditiveFit(placed, X, loss, target, w)
             smoothing = self._smoothing(len(work.penalties))
-            found = work.solve(smoothing, self.max_iter, self.tol)
+            try:
+                found = work.solve(smoothing, self.max_iter, self.tol)
+            except (FloatingPointError, np.linalg.LinAlgError) as error:
+                raise _too_large(X, target) from error
         if not found.converged:
             warnings.warn(_advice(found, self.max_iter), ConvergenceWarning, 3)
         self._store(found, work)
@@ -237,6 +250,14 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
             for each in self._placed:
                 raw[rows] += each.rows(X[rows]) @ self._coef[each.where]
         return raw
+
+
+def _too_large(X: Array, y: Array) -> ValueError:
+    return ValueError(
+        "The model cannot be fitted in float64: inputs are as large as "
+        f"{np.abs(X).max():.3g} and targets as large as {np.abs(y).max():.3g}. Divide "
+        "them by a power of ten, and look for numbers that stand for missing values."
+    )
 
 
 def _advice(found: Smoothness, max_iter: int) -> str:

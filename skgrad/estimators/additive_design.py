@@ -31,6 +31,8 @@ __all__ = [
 BLOCK_BYTES, KEPT_BYTES = 2**21, 2**28
 # Part of a column's variance that others leave, below which it follows from them.
 DEPENDENT = 1e-10
+# A scale that is none, whose inverse squared is still a number.
+TINY = 1e-140
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,5 +261,10 @@ def moment_scale(rows: AdditiveRows, fit: PenalizedFit, n: float) -> float:
     """
     squares, curvatures = rows.moments(fit.coef)
     left = max(n - float(fit.edf.sum()), 1e-3)
-    tiny = np.finfo(float).tiny
-    return max(squares / max(curvatures, tiny) * n / left, tiny)
+    if not curvatures > 0:
+        raise ValueError(
+            "No row of the fit has a prediction at which the loss has curvature: "
+            "smoothness cannot be chosen with it. Divide the targets by their standard "
+            "deviation, or widen the curved part of the loss (delta of 'huber')."
+        )
+    return max(squares / curvatures * n / left, TINY)

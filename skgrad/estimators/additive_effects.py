@@ -100,7 +100,7 @@ class EffectsMixin(ABC):
         >>> import numpy as np
         >>> from skgrad import AdditiveRegressor
         >>> x = np.linspace(0, 1, 100)
-        >>> model = AdditiveRegressor().fit(x[:, None], x**2)
+        >>> model = AdditiveRegressor().fit(x[:, None], np.sin(6 * x))
         >>> model.partial_effect("x0").grid[[0, -1]].tolist()
         [0.0, 1.0]
         """

@@ -31,8 +31,9 @@ from skgrad.typing import Array
 
 __all__ = ["AdditiveFit", "scale_is_known"]
 
-# Part of the deviance of the constant model that is told from none.
-LEAST_DEVIANCE = 1e-15
+# Part of the deviance of the constant model that is told from none, and a deviance that
+# is none whose inverse squared is still a number.
+LEAST_DEVIANCE, TINY = 1e-15, 1e-140
 
 
 def scale_is_known(loss: Loss) -> bool:
@@ -102,7 +103,7 @@ class AdditiveFit:
     def scale(self, fit: PenalizedFit) -> FixedScale | FreeScale:
         """Return what the scale of the loss is, given a fit."""
         deviance = 2 * (self.constant_loss - self.perfect_loss)
-        least = LEAST_DEVIANCE * deviance + np.finfo(float).tiny
+        least = LEAST_DEVIANCE * deviance + TINY
         if scale_is_known(self.loss):
             return FixedScale(1.0)
         if isinstance(self.loss, Gamma):

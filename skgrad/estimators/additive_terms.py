@@ -37,6 +37,8 @@ KNOTS = ("quantile", "uniform")
 # Numbers with fewer distinct values than this are taken as straight by default.
 FEW_VALUES = 8
 LEAST_BASIS = DEGREE + 1
+# Range of a column beside its quartiles, beyond which Gram matrices lose the middle.
+FAR = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -424,6 +426,15 @@ def _margin(
             f"The column {table.names[j]!r} has {len(values)} distinct values, and a "
             f"smooth term needs {LEAST_BASIS}. Use LinearTerm({column!r}) or "
             f"FactorTerm({column!r})."
+        )
+    quarter, most = np.quantile(values, (0.25, 0.75))
+    if values[-1] - values[0] > FAR * (most - quarter):
+        raise ValueError(
+            f"Half of the values of the column {table.names[j]!r} lie between "
+            f"{quarter:.3g} and {most:.3g}, and others as far away as "
+            f"{max(values[-1], -values[0]):.3g}: no spline fits both in float64. Look "
+            "for numbers that stand for missing values, or transform the column, to "
+            "its logarithm for example."
         )
     n_pieces = min(term.n_basis, len(values)) - DEGREE
     return j, spline_basis(breakpoints(values, n_pieces, knots), term.penalty)

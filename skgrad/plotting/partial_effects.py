@@ -191,7 +191,7 @@ class PartialEffectDisplay:
         self.lines_[effect.name] = line
         ax.set_xlim(-0.5, len(at) - 0.5)
         names = [shortened(str(label), 12) for label in effect.grid]
-        turned = sum(map(len, names)) > 24
+        turned = sum(len(name) + 1 for name in names) > 24
         ax.set_xticks(
             at, names, rotation=30 * turned, ha="right" if turned else "center"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -17,9 +17,18 @@ __all__ = ["LossSums", "PenalizedFit", "PenalizedProblem", "minimize_penalized"]
 # Newton steps, halvings of a step, and steps of 10 in which a Hessian is damped.
 MOST_STEPS, MOST_HALVINGS, MOST_DAMPINGS = 200, 30, 12
 FIRST_DAMPING = 1e-8  # of the unit diagonal
+DAMPINGS = (1e-4, 1.0, 1e4)  # of steps that did not pay
+LEAST_PIVOT = 1e-9  # of a unit diagonal, whose pivots are known to about 1e-8
+# A decrement of this part of the loss is too much to end with.
+UNSETTLED = 1e-6
 # By which part of itself a sum of losses may rise through rounding, and a decrement of
 # it that is none: those of exact steps fall to the square of rounding.
 ROUNDING, NOTHING = 1e-13, 1e-20
+
+NO_CURVATURE = (
+    "The Hessian of the loss is zero or not finite at the predictions, so that no step "
+    "can be made. Scale the targets, or take another loss."
+)
 
 
 class LossSums(NamedTuple):
@@ -81,6 +90,8 @@ class PenalizedFit:
         Diagonal of the penalty ``½ Σ ridge coef²``.
     n_passes : int, default=0
         How often the rows were read.
+    settled : bool, default=True
+        Whether it is a minimum, up to rounding.
 
     Examples
     --------
@@ -95,6 +106,7 @@ class PenalizedFit:
     sums: LossSums
     ridge: Array
     n_passes: int = 0
+    settled: bool = True
 
     @cached_property
     def _factor(self) -> tuple[Array, Array, float]:
@@ -102,30 +114,25 @@ class PenalizedFit:
 
         Scaled to a unit diagonal: penalties of very different size do no harm then.
         """
-        A = self.sums.hessian + np.diag(self.ridge)
-        diagonal = np.diagonal(A)
-        largest = diagonal.max(initial=np.finfo(float).tiny)
-        scale = np.sqrt(np.where(diagonal > 0, diagonal, largest))
-        A = A / scale / scale[:, None]
         damping = 0.0
         for i in range(MOST_DAMPINGS):
-            try:
-                root = cholesky(A + damping * np.eye(len(A)), lower=True)
-            except np.linalg.LinAlgError:
-                root = np.zeros_like(A)
-            if np.diagonal(root).min(initial=1.0) > np.sqrt(np.finfo(float).eps) / 10:
+            scale, root = self._damped_factor(damping)
+            if np.diagonal(root).min(initial=1.0) > LEAST_PIVOT:
                 return scale, root, damping
             damping = FIRST_DAMPING * 10.0**i
-        raise SolverError(
-            f"The Hessian of {len(A)} coefficients is not positive definite, and not "
-            "finite perhaps: the loss has no curvature at the predictions. Scale the "
-            "targets, or take another loss."
-        )
+        raise SolverError(NO_CURVATURE)
 
-    @property
-    def damped(self) -> bool:
-        """Whether the Hessian was singular, and something was added to its diagonal."""
-        return self._factor[2] > 0
+    def _damped_factor(self, damping: float) -> tuple[Array, Array]:
+        A = self.sums.hessian + np.diag(self.ridge)
+        diagonal = np.diagonal(A)
+        if not diagonal.max(initial=0.0) > 0:
+            raise SolverError(NO_CURVATURE)
+        scale = np.sqrt(np.where(diagonal > 0, diagonal, diagonal.max()))
+        try:
+            A = A / scale / scale[:, None] + damping * np.eye(len(A))
+            return scale, cholesky(A, lower=True)
+        except (np.linalg.LinAlgError, ValueError):  # not positive, or not finite
+            return scale, np.zeros_like(A)
 
     @property
     def penalty(self) -> float:
@@ -160,9 +167,23 @@ class PenalizedFit:
         """Effective degrees of freedom of each coefficient, the diagonal of F."""
         return 1 - np.diagonal(self.inverse) * self.ridge
 
-    def newton_step(self) -> tuple[Array, float]:
-        """Return the step to the minimum of the quadratic model, and its decrement."""
-        scale, root, _ = self._factor
+    def newton_step(self, damping: float = 0.0) -> tuple[Array, float]:
+        """Return the step to the minimum of the quadratic model, and its decrement.
+
+        Parameters
+        ----------
+        damping : float, default=0.0
+            What is added to the diagonal of the Hessian, scaled to ones; makes steps
+            shorter.
+
+        Returns
+        -------
+        step : ndarray of shape (p,)
+            The step.
+        decrement : float
+            Twice what the quadratic model falls by.
+        """
+        scale, root = self._damped_factor(damping) if damping else self._factor[:2]
         gradient = self.sums.gradient + self.ridge * self.coef
         half = solve_triangular(root, gradient / scale, lower=True)
         step = -solve_triangular(root, half, lower=True, trans=1) / scale
@@ -211,15 +232,33 @@ def minimize_penalized(
         raise SolverError(
             f"The sum of the losses is {fit.sums.loss} at the first coefficients."
         )
+    last = np.inf
     for _ in range(MOST_STEPS):
         step, decrement = fit.newton_step()
-        if not decrement > max(tol, NOTHING * abs(fit.sums.loss)):
+        size = abs(fit.sums.loss)
+        rounded = ROUNDING * size >= decrement >= last / 2
+        if rounded or not decrement > max(tol, NOTHING * size):
             break
+        settled = decrement <= max(tol, UNSETTLED * size)
         better = _line_search(problem, fit, step, decrement)
+        if better is None and not settled:
+            better = _damped_search(problem, fit)
         if better is None:
-            break
-        fit = better
+            return replace(fit, settled=settled)
+        fit, last = better, decrement
     return fit
+
+
+def _damped_search(problem: PenalizedProblem, fit: PenalizedFit) -> PenalizedFit | None:
+    """Return the first of ever more damped steps that pays.
+
+    Where few rows have curvature, Newton steps are far too long for the others.
+    """
+    for damping in DAMPINGS:
+        better = _line_search(problem, fit, *fit.newton_step(damping))
+        if better is not None:
+            return better
+    return None
 
 
 def _line_search(

@@ -34,8 +34,9 @@ LONGEST_STEP, MOST_HALVINGS = 5.0, 20
 # Newton step has length 1; longer ones save most of them.
 FLAT, TAIL_STEP = 1e-2, 3.0
 # Parts of the constant model's deviance that are none, where the scale is known and
-# where it is not. How much larger derivatives may be where rounding ends the descent.
-SEPARATED, PERFECT, STALLED = 1e-5, 1e-13, 1e2
+# where it is not. Derivatives of a minimum where rounding, or a second derivative of
+# the loss that jumps, ends the descent: they are of log-likelihoods.
+SEPARATED, PERFECT, STALLED = 1e-5, 1e-13, 1e-2
 # Newton's method on the criterion needs coefficients more accurate than its tolerance.
 # Both are in units of log-likelihoods, as is the tolerance without a criterion.
 INNER, FIXED = 1e-3, 1e-10
@@ -66,7 +67,7 @@ class FixedScale:
     Examples
     --------
     >>> from skgrad.solvers import FixedScale
-    >>> FixedScale(1.0).profile(4.0, 2).value
+    >>> FixedScale(1.0).profile(4.0, 0).value
     2.0
     """
 
@@ -87,7 +88,7 @@ class FixedScale:
         Profile
             Minus the log-likelihood by the deviance.
         """
-        null = n_null / 2 * np.log(2 * np.pi * self.phi)
+        null = n_null / 2 * float(np.log(2 * np.pi * self.phi))
         value = deviance / 2 / self.phi - null
         return Profile(value, 0.5 / self.phi, 0.0, self.phi)
 
@@ -387,7 +388,7 @@ class SmoothnessProblem:
             tol = FIXED * self._phi(self._pieces(first, smoothing))
         fit = minimize_penalized(self.rows, first.ridge, start, tol)
         phi = self._phi(self._pieces(fit, smoothing))
-        return Smoothness(smoothing, fit, phi, np.nan, 1, fit.n_passes, True)
+        return Smoothness(smoothing, fit, phi, np.nan, 1, fit.n_passes, fit.settled)
 
     def select(
         self, criterion: str, start: Array, max_iter: int = 100, tol: float = 1e-6
@@ -435,7 +436,7 @@ class SmoothnessProblem:
             path.value,
             max(path.n_iter, 1),
             path.n_passes,
-            path.converged and not path.perfect,
+            path.converged and not path.perfect and path.fit.settled,
             path.perfect,
         )
 
@@ -456,7 +457,8 @@ class _Path:
         self.problem, self.tol = problem, tol
         rows, penalties = problem.rows, problem.penalties
         sums = rows.sums(start)
-        first = np.maximum(np.diagonal(sums.hessian), np.finfo(float).tiny)
+        first = np.diagonal(sums.hessian)
+        first = np.maximum(first, 1e-8 * first.max(initial=1e-100))
         self.log = np.log((penalties > 0) @ first / penalties.sum(axis=1))
         self.low, self.high = self.log + RANGE[0], self.log + RANGE[1]
         self.n_passes, self.n_iter = 1, 0
@@ -507,7 +509,7 @@ class _Path:
     @property
     def converged(self) -> bool:
         """Whether the criterion is at a minimum."""
-        tol = self.tol * (STALLED if self.stalled else 1.0)
+        tol = max(self.tol, STALLED) if self.stalled else self.tol
         return bool((np.abs(self.gradient[self._free]) <= tol).all())
 
     @property

@@ -53,9 +53,31 @@ def test_starts_far_away():
 
 
 def test_a_singular_hessian_is_damped():
-    sums = LossSums(1.0, np.zeros(2), np.ones((2, 2)))
-    assert PenalizedFit(np.zeros(2), sums, np.zeros(2)).damped
-    assert not PenalizedFit(np.zeros(2), sums, np.array([0.0, 1.0])).damped
+    sums = LossSums(1.0, np.array([1.0, 1.0]), np.ones((2, 2)))
+    step, _ = PenalizedFit(np.zeros(2), sums, np.zeros(2)).newton_step()
+    np.testing.assert_allclose(step, -0.5, rtol=1e-6)
+
+
+def test_few_rows_with_curvature():
+    """Huber's loss far from the targets: Newton steps are far too long."""
+    y = 200 * Z @ [1.0, 0.5, -0.5, 0.2, 0.0] + RNG.normal(size=80)
+
+    class Huber:
+        def sums(self, coef):
+            r = Z @ coef - y
+            inside = np.abs(r) < 1
+            loss = np.where(inside, r**2 / 2, np.abs(r) - 0.5)
+            return LossSums(
+                loss.sum(), Z.T @ np.clip(r, -1, 1), Z.T * inside.astype(float) @ Z
+            )
+
+    near = np.array([195.0, 98.0, -98.0, 39.0, 1.0])
+    assert np.trace(Huber().sums(near).hessian) < 100
+    fit = minimize_penalized(Huber(), np.zeros(5), near)
+    assert fit.settled
+    np.testing.assert_allclose(fit.coef, [200, 100, -100, 40, 0], atol=1)
+    with pytest.raises(SolverError, match="Hessian of the loss is zero"):
+        minimize_penalized(Huber(), np.zeros(5), np.full(5, 1e6))
 
 
 def test_what_is_not_finite_is_an_error():
