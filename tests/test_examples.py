@@ -155,6 +155,16 @@ def test_intervals_cover_and_are_narrower_than_linear_ones(output):
     assert network[-1] < 0.9 * linear[-1]
 
 
+def test_additive_models_are_between_lines_and_trees(output):
+    prices, patients = output("additive_model.py").stdout.split("Diabetes")
+    found = scores(prices)
+    assert found["linear"] < found["linear, logarithm of carat"] < found["additive"]
+    assert found["additive"] < found["boosted trees"] < found["additive"] + 0.01
+    found = scores(patients)
+    assert found["additive"] > max(found["linear"], found["boosted trees"])
+    assert "bmi (2." in patients
+
+
 def test_pictures_say_what_their_numbers_say(output):
     lines = output("pictures.py").stdout.splitlines()
     found = dict(line.split(": ") for line in lines)

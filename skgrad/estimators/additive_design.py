@@ -10,9 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from skgrad.estimators.additive_terms import FittedTerm
-from skgrad.exceptions import FitWarning
+from skgrad.exceptions import FitWarning, SolverError
 from skgrad.losses import Loss
 from skgrad.solvers import LossSums, PenalizedFit
+from skgrad.solvers.penalized import NO_CURVATURE
 from skgrad.train import RowDerivatives
 from skgrad.typing import Array
 
@@ -192,8 +193,9 @@ class AdditiveRows:
                 assert found.curvature is not None
                 loss += found.total
                 gradient += Z.T @ found.slope
-                hessian += (Z * np.maximum(found.curvature, 0.0)[:, None]).T @ Z
-        return LossSums(loss, gradient, (hessian + hessian.T) / 2)
+                half = Z * np.sqrt(np.maximum(found.curvature, 0.0))[:, None]
+                hessian += half.T @ half  # of one array: half the products
+        return LossSums(loss, gradient, hessian)
 
     def third(self, coef: Array, weight: Array) -> Array:
         """Return how the Hessian's product with a matrix changes with coefficients."""
@@ -262,9 +264,5 @@ def moment_scale(rows: AdditiveRows, fit: PenalizedFit, n: float) -> float:
     squares, curvatures = rows.moments(fit.coef)
     left = max(n - float(fit.edf.sum()), 1e-3)
     if not curvatures > 0:
-        raise ValueError(
-            "No row of the fit has a prediction at which the loss has curvature: "
-            "smoothness cannot be chosen with it. Divide the targets by their standard "
-            "deviation, or widen the curved part of the loss (delta of 'huber')."
-        )
+        raise SolverError(NO_CURVATURE)
     return max(squares / curvatures * n / left, TINY)

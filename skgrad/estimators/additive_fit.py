@@ -79,6 +79,10 @@ class AdditiveFit:
     @cached_property
     def constant_loss(self) -> float:
         """The loss of the best constant model."""
+        if self.loss.has_optimal_constant:
+            return self.rows.derivatives(
+                np.full(len(self.y), self.rows.offset), 0
+            ).total
         constant = replace(self.rows, placed=())
         return minimize_penalized(constant, np.zeros(1), np.zeros(1)).sums.loss
 

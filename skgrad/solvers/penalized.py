@@ -12,7 +12,13 @@ from scipy.linalg import cholesky, solve_triangular
 from skgrad.exceptions import SolverError
 from skgrad.typing import Array
 
-__all__ = ["LossSums", "PenalizedFit", "PenalizedProblem", "minimize_penalized"]
+__all__ = [
+    "NO_CURVATURE",
+    "LossSums",
+    "PenalizedFit",
+    "PenalizedProblem",
+    "minimize_penalized",
+]
 
 # Newton steps, halvings of a step, and steps of 10 in which a Hessian is damped.
 MOST_STEPS, MOST_HALVINGS, MOST_DAMPINGS = 200, 30, 12
@@ -26,8 +32,9 @@ UNSETTLED = 1e-6
 ROUNDING, NOTHING = 1e-13, 1e-20
 
 NO_CURVATURE = (
-    "The Hessian of the loss is zero or not finite at the predictions, so that no step "
-    "can be made. Scale the targets, or take another loss."
+    "No row has a prediction at which the loss has a second derivative: no step can be "
+    "made, nor smoothness be chosen. Divide the targets by their standard deviation, "
+    "or widen the curved part of the loss (the delta of 'huber')."
 )
 
 

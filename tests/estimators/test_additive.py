@@ -22,7 +22,7 @@ from skgrad.estimators import (
     SplineTerm,
     TensorTerm,
 )
-from skgrad.exceptions import DataWarning, FitWarning, ParameterError
+from skgrad.exceptions import DataWarning, FitWarning, ParameterError, SolverError
 from skgrad.losses import Huber
 
 FILE = Path(__file__).parents[1] / "data_files" / "additive_mgcv.json"
@@ -391,6 +391,37 @@ def test_without_terms_the_model_is_the_mean():
     model = AdditiveRegressor(terms=[]).fit(X, y)
     np.testing.assert_allclose(model.predict(X), y.mean())
     assert "intercept" in repr(model.summary())
+
+
+def test_weights_that_are_no_counts_are_said():
+    X, y = wave()
+    with pytest.warns(DataWarning, match="those of 200 rows sum to 1"):
+        AdditiveRegressor().fit(X, y, sample_weight=np.full(200, 1 / 200))
+
+
+def test_losses_with_little_curvature():
+    X, y = wave()
+    y = y + 50 * np.sin(6 * X[:, 0])  # few rows are near the constant model
+    model = AdditiveRegressor(loss="huber").fit(X, y)
+    assert model.score(X, y) > 0.999
+    with pytest.raises(SolverError, match="widen the curved part"):
+        AdditiveRegressor(loss=Huber(delta=1e-9)).fit(X, y)
+
+
+def test_numbers_beyond_float64():
+    X, y = wave()
+    with pytest.raises(ValueError, match="targets as large as 1"):
+        AdditiveRegressor().fit(X, 1e150 * y)
+    X[0, 0] = 1e8
+    with pytest.raises(ValueError, match="no spline fits both"):
+        AdditiveRegressor().fit(X, y)
+
+
+def test_constant_targets():
+    X, y = wave()
+    with pytest.warns(ConvergenceWarning, match="without error"):
+        model = AdditiveRegressor().fit(X, np.full_like(y, 3.0))
+    np.testing.assert_allclose(model.predict(X), 3.0)
 
 
 def test_separated_classes_are_said():
