@@ -24,7 +24,8 @@ def levels_of(X: Any) -> dict[int, Array]:
     Returns
     -------
     dict of int to ndarray
-        The distinct values, sorted, by position of the column; none for arrays.
+        The distinct values by position of the column, sorted or in the order of their
+        categories; none for arrays.
     """
     if not hasattr(X, "columns"):
         return {}
@@ -32,8 +33,16 @@ def levels_of(X: Any) -> dict[int, Array]:
     for j, name in enumerate(X.columns):
         column = X[name]
         if _is_categorical(column):
-            levels[j] = np.unique(_texts(column, name))
+            levels[j] = _in_order(np.unique(_texts(column, name)), column)
     return levels
+
+
+def _in_order(present: Array, column: Any) -> Array:
+    """Return levels in the order of a categorical column of pandas, if it is one."""
+    order = getattr(getattr(column, "cat", None), "categories", None)
+    if order is None:
+        return present
+    return np.array([text for text in map(str, order) if text in present])
 
 
 def as_numbers(X: Any, levels: dict[int, Array]) -> Any:
@@ -85,5 +94,7 @@ def _texts(column: Any, name: Any) -> Array:
 
 
 def _positions(values: Array, levels: Array) -> Array:
-    found = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
+    order = np.argsort(levels)
+    at = np.searchsorted(levels, values, sorter=order)
+    found = order[np.minimum(at, len(levels) - 1)]
     return np.where(levels[found] == values, found, -1).astype(np.float64)

@@ -2,16 +2,18 @@
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 
 from skgrad import ops
 from skgrad.estimators import (
@@ -332,6 +334,41 @@ def test_columns_of_a_data_frame_have_their_default_terms():
     np.testing.assert_allclose(
         AdditiveRegressor().fit(other, y).predict(other), model.predict(X)
     )
+
+
+def test_categories_keep_their_order():
+    rng = np.random.default_rng(0)
+    order = ["low", "middle", "high", "never"]
+    level = pd.Categorical(rng.choice(order[:3], 60), categories=order, ordered=True)
+    X = pd.DataFrame({"level": level})
+    y = level.codes + rng.normal(scale=0.1, size=60)
+    model = AdditiveRegressor().fit(X, y)
+    effect = model.partial_effect("level")
+    assert effect.grid.tolist() == order[:3]
+    assert (np.diff(effect.effect) > 0.5).all()
+    np.testing.assert_allclose(model.predict(X), level.codes, atol=0.2)
+
+
+def test_more_classes_one_against_the_rest():
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings():  # setosa is apart from the others
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = OneVsRestClassifier(AdditiveClassifier(terms=[2, 3])).fit(X, y)
+    assert model.score(X, y) > 0.95
+
+
+def test_warnings_name_the_line_of_the_user():
+    X, y = wave(p=1)
+    cases = [
+        (np.hstack([X, X]), y, None, FitWarning),
+        (np.hstack([X, np.ones_like(X)]), y, None, DataWarning),
+        (X, y, np.full(len(y), 1e-3), DataWarning),
+        (X, np.ones(len(y)), None, ConvergenceWarning),
+    ]
+    for inputs, targets, weights, kind in cases:
+        with pytest.warns(kind) as caught:
+            AdditiveRegressor().fit(inputs, targets, weights)
+        assert {Path(each.filename) for each in caught} == {Path(__file__)}
 
 
 def test_terms_by_short_names():
