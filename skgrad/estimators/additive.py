@@ -27,7 +27,7 @@ from skgrad.estimators.additive_docs import described
 from skgrad.estimators.additive_effects import EffectsMixin
 from skgrad.estimators.additive_fit import AdditiveFit, scale_is_known
 from skgrad.estimators.additive_terms import Table, fitted_terms
-from skgrad.estimators.base import classifier_loss
+from skgrad.estimators.base import classifier_loss, forget
 from skgrad.estimators.parameters import NestedParams
 from skgrad.estimators.sklearn_private import (
     Interval,
@@ -111,21 +111,8 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
         DataWarning
             If columns are constant where ``terms=None``; they have no term.
         """
-        X, y = self._validated(X, y)
-        w = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        present = w > 0
-        if not present.all():
-            X, y, w = X[present], y[present], w[present]
-        if w.sum() < LEAST_WEIGHT * len(w):
-            warnings.warn(
-                f"Weights are counts of rows, and those of {len(w)} rows sum to "
-                f"{w.sum():.3g}: smoothness is chosen as for so few. Where they only "
-                "say how rows compare, divide them by their mean.",
-                DataWarning,
-                stacklevel=3,
-            )
+        forget(self)
+        X, y, w = self._present_rows(X, y, sample_weight)
         loss = self._checked_loss(self._make_loss())
         target = self._encode(y, loss)
         table = Table(X, self._column_names(), self._levels)
@@ -143,6 +130,27 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
             warnings.warn(_advice(found, self.max_iter), ConvergenceWarning, 3)
         self._store(found, work)
         return self
+
+    def _present_rows(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Array, Array, Array]:
+        """Return the validated rows with a positive weight, and their weights."""
+        X, y = self._validated(X, y)
+        w = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        present = w > 0
+        if not present.all():
+            X, y, w = X[present], y[present], w[present]
+        if w.sum() < LEAST_WEIGHT * len(w):
+            warnings.warn(
+                f"Weights are counts of rows, and those of {len(w)} rows sum to "
+                f"{w.sum():.3g}: smoothness is chosen as for so few. Where they only "
+                "say how rows compare, divide them by their mean.",
+                DataWarning,
+                stacklevel=4,
+            )
+        return X, y, w
 
     def _validated(self, X: Any, y: Any) -> tuple[Array, Array]:
         """Return the inputs as numbers, and targets; remember the levels of columns."""
@@ -218,6 +226,11 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
         self._covariance = found.phi * fit.inverse
         self._ref_df = np.array([reference[each.where].sum() for each in placed])
         self._scale_known = scale_is_known(work.loss)
+        self._how = (
+            f"smoothness by {self.smoothing.upper()}"
+            if isinstance(self.smoothing, str)
+            else "smoothing parameters given"
+        )
         self.term_names_ = [each.term.name for each in placed]
         self.intercept_ = float(fit.coef[0] + work.rows.offset)
         self.coef_ = [fit.coef[each.where] for each in placed]

@@ -17,7 +17,7 @@ from skgrad.estimators.additive_summary import (
     PartialEffect,
     wald_statistic,
 )
-from skgrad.estimators.additive_terms import Table
+from skgrad.estimators.additive_terms import FittedTerm, Table
 from skgrad.estimators.summary import CoefficientSummary
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
@@ -31,7 +31,6 @@ GRID_POINTS = {1: 100, 2: 40}
 class EffectsMixin(ABC):
     """Gives a fitted additive model ``partial_effect`` and ``summary``."""
 
-    smoothing: Any
     smoothing_: Array
     term_names_: list[str]
     intercept_: float
@@ -49,6 +48,7 @@ class EffectsMixin(ABC):
     _gram: Array
     _ref_df: Array
     _scale_known: bool
+    _how: str
 
     @abstractmethod
     def _inputs(self, X: Any) -> Array:
@@ -109,15 +109,7 @@ class EffectsMixin(ABC):
         position = self._position(feature)
         placed = self._placed[position]
         term = placed.term
-        labels = self._levels.get(term.columns[0]) if term.kind == "factor" else None
-        if grid is None:
-            values = term.grid(GRID_POINTS[len(term.columns)])
-        elif labels is not None:
-            known = {str(label): i for i, label in enumerate(labels)}
-            values = [[known.get(str(value), -1)] for value in grid]
-        else:
-            values = np.asarray(grid, dtype=np.float64)
-        values = np.asarray(values, dtype=np.float64).reshape(-1, len(term.columns))
+        values, shown = self._grid(term, grid)
         X = np.zeros((len(values), self.n_features_in_))
         X[:, [*term.columns]] = values
         Z = placed.rows(X)
@@ -125,21 +117,31 @@ class EffectsMixin(ABC):
         variance = ((Z @ self._covariance[placed.where, placed.where]) * Z).sum(axis=1)
         error = np.sqrt(np.maximum(variance, 0.0))
         width = _quantile((1 + level) / 2, self._residual_df) * error
-        shown = values[:, 0] if len(term.columns) == 1 else values
-        if labels is not None:
-            shown = labels[shown.astype(int)] if grid is None else np.asarray(grid)
         names = self._column_names()
         return PartialEffect(
-            term.name,
-            term.kind,
-            float(self.edf_[position]),
-            tuple(names[j] for j in term.columns),
-            shown,
-            effect,
-            error,
-            effect - width,
-            effect + width,
+            name=term.name,
+            kind=term.kind,
+            edf=float(self.edf_[position]),
+            columns=tuple(names[j] for j in term.columns),
+            grid=shown,
+            effect=effect,
+            standard_error=error,
+            low=effect - width,
+            high=effect + width,
         )
+
+    def _grid(self, term: FittedTerm, grid: Any) -> tuple[Array, Array]:
+        """Return values of a term's columns, as numbers and as users see them."""
+        levels = self._levels.get(term.columns[0]) if term.kind == "factor" else None
+        if levels is not None:
+            known = {str(label): i for i, label in enumerate(levels)}
+            given = levels[term.grid(0)[:, 0].astype(int)] if grid is None else grid
+            positions = [[known.get(str(label), -1)] for label in given]
+            return np.array(positions, dtype=np.float64), np.asarray(given)
+        if grid is None:
+            grid = term.grid(GRID_POINTS[len(term.columns)])
+        values = np.asarray(grid, dtype=np.float64).reshape(-1, len(term.columns))
+        return values, values[:, 0] if len(term.columns) == 1 else values
 
     def rows_of(self, feature, X):
         """Return the columns of a term at some rows, categories as positions of levels.
@@ -229,11 +231,6 @@ class EffectsMixin(ABC):
         ]
         counts = [len(self._placed[i].penalties) for i in smooth]
         parts = np.split(self.smoothing_, np.cumsum(counts)[:-1]) if counts else []
-        how = (
-            f"smoothness by {self.smoothing.upper()}"
-            if isinstance(self.smoothing, str)
-            else "smoothing parameters given"
-        )
         known = "" if self._scale_known else f"scale {self.scale_:.4g}; "
         return AdditiveSummary(
             names=[self.term_names_[i] for i in smooth],
@@ -243,7 +240,7 @@ class EffectsMixin(ABC):
             smoothing=[tuple(part.tolist()) for part in parts],
             residual_df=self._residual_df,
             parametric=self._parametric(level),
-            title=f"{self._loss.name} of {self._n:g} rows; {how}",
+            title=f"{self._loss.name} of {self._n:g} rows; {self._how}",
             footer=(
                 f"{known}{100 * self.deviance_explained_:.1f} % of the deviance "
                 f"explained with {self.total_edf_:.4g} degrees of freedom"

@@ -202,8 +202,7 @@ class BaseGradientEstimator(
 
     def _forget(self) -> None:
         """Forget the last fit, so that one that fails leaves no model."""
-        for name in [n for n in vars(self) if n.endswith("_") and n[0] != "_"]:
-            delattr(self, name)
+        forget(self)
 
     def _fit(
         self,
@@ -473,6 +472,12 @@ def uses_minibatches(estimator: Any) -> bool:
     if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         return False  # "auto" and the like
     return bool(get_optimizer(optimizer).stochastic)
+
+
+def forget(estimator: Any) -> None:
+    """Delete fitted attributes."""
+    for name in [n for n in vars(estimator) if n.endswith("_") and n[0] != "_"]:
+        delattr(estimator, name)
 
 
 def can_partial_fit(estimator: Any) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -369,6 +369,15 @@ def test_warnings_name_the_line_of_the_user():
         with pytest.warns(kind) as caught:
             AdditiveRegressor().fit(inputs, targets, weights)
         assert {Path(each.filename) for each in caught} == {Path(__file__)}
+
+
+def test_a_fit_that_fails_leaves_no_model():
+    X, y = wave()
+    model = AdditiveRegressor().fit(X, y)
+    with pytest.raises(ParameterError):
+        model.set_params(smoothing=[1.0]).fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 def test_terms_by_short_names():
