@@ -26,6 +26,8 @@ from skgrad.typing import Array
 __all__ = ["EffectsMixin"]
 
 GRID_POINTS = {1: 100, 2: 40}
+# Part of its functions from which on a term may be too narrow for its effect.
+FULL = 0.9
 
 
 class EffectsMixin(ABC):
@@ -244,7 +246,21 @@ class EffectsMixin(ABC):
             footer=(
                 f"{known}{100 * self.deviance_explained_:.1f} % of the deviance "
                 f"explained with {self.total_edf_:.4g} degrees of freedom"
+                + self._narrow()
             ),
+        )
+
+    def _narrow(self) -> str:
+        """Return a line on terms that use nearly all of their functions, if any do."""
+        names = [
+            each.term.name
+            for each, edf in zip(self._placed, self.edf_, strict=True)
+            if each.term.kind in ("spline", "tensor") and edf > FULL * len(each.kept)
+        ]
+        if not names:
+            return ""
+        return (
+            f"\nnearly all functions are used, try more (n_basis): {', '.join(names)}"
         )
 
     def _parametric(self, level: float) -> CoefficientSummary:

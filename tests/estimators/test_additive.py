@@ -559,5 +559,9 @@ def test_summary_prints():
     text = repr(summary).splitlines()
     assert text[0] == "squared_error of 200 rows; smoothness by REML"
     assert text[-1].endswith("degrees of freedom")
+    assert "n_basis" not in text[-1]
+    narrow = AdditiveRegressor(terms=[SplineTerm("x0", n_basis=4)])
+    narrow.fit(X, np.sin(8 * X["x0"]))
+    assert repr(narrow.summary()).endswith("try more (n_basis): x0")
     assert summary.to_frame().loc["x0", "edf"] == model.edf_[0]
     assert "<table>" in summary._repr_html_()
