@@ -396,9 +396,11 @@ class SmoothnessProblem:
         """Minimise a criterion by Newton's method on logarithms.
 
         Steps take the Hessian of the criterion as if that of the losses were constant,
-        and learn the rest from the change of the gradient, which is exact. Generalised cross-validation has several minima more
-        often than the marginal likelihood (Reiss and Ogden 2009), so it is minimised a
-        second time from where the latter is largest, and the lower minimum is taken.
+        and learn the rest from the change of the gradient, which is exact.
+
+        Generalised cross-validation has several minima more often than the marginal
+        likelihood (Reiss and Ogden 2009), so it is minimised a second time from where
+        the latter is largest, and the lower minimum is taken.
 
         Parameters
         ----------
