@@ -162,6 +162,58 @@ def _gram(x: Array, w: Array) -> Array:
     return np.matmul(np.swapaxes(x, -1, -2), w[..., np.newaxis] * x)
 
 
+def _sparse(
+    data: Array, indices: Array, indptr: Array, rows: Array, n_columns: int, dtype: Any
+) -> Any:
+    """Return some rows of a matrix in compressed row format, in a dtype."""
+    shape = len(indptr) - 1, n_columns
+    if indices.size and not 0 <= indices.min() <= indices.max() < n_columns:
+        raise IndexError(
+            f"Columns from {indices.min()} to {indices.max()} are out of range for a "
+            f"dense factor of extent {n_columns}, in a product with a sparse matrix."
+        )
+    if len(rows) == shape[0] and (rows[1:] > rows[:-1]).all():
+        index = slice(None)  # all of them: nothing is copied
+    else:
+        index = rows
+    triple = data.astype(dtype, copy=False), indices, indptr
+    return scipy.sparse.csr_array(triple, shape=shape)[index]
+
+
+def _flat(B: Array) -> Array:
+    """Return stacked matrices side by side."""
+    return np.moveaxis(B, -2, 0).reshape(B.shape[-2], -1)
+
+
+def _stacked(out: Array, B: Array) -> Array:
+    """Return matrices side by side stacked as those of B were."""
+    wide = out.reshape(len(out), *B.shape[:-2], B.shape[-1])
+    return np.moveaxis(wide, 0, -2)
+
+
+def _sparse_matmul(
+    data: Array, indices: Array, indptr: Array, rows: Array, B: Array
+) -> Array:
+    A = _sparse(data, indices, indptr, rows, B.shape[-2], B.dtype)
+    return _stacked(A @ _flat(B), B)
+
+
+def _sparse_matmul_transposed(
+    data: Array, indices: Array, indptr: Array, rows: Array, G: Array, size: int
+) -> Array:
+    A = _sparse(data, indices, indptr, rows, size, G.dtype)
+    return _stacked(A.T @ _flat(G), G)
+
+
+def _sparse_gram(
+    data: Array, indices: Array, indptr: Array, rows: Array, w: Array, size: int
+) -> Array:
+    A = _sparse(data, indices, indptr, rows, size, w.dtype)
+    weighted = scipy.sparse.diags_array(w, dtype=w.dtype) @ A
+    out: Array = (A.T @ weighted).toarray()
+    return out
+
+
 # --- shape ------------------------------------------------------------------------
 
 
@@ -321,6 +373,9 @@ _INSTRUCTIONS: dict[str, Callable[..., Any]] = {
     "argmax": _argmax,
     "matmul": np.matmul,
     "gram": _gram,
+    "sparse_matmul": _sparse_matmul,
+    "sparse_matmul_transposed": _sparse_matmul_transposed,
+    "sparse_gram": _sparse_gram,
     "reshape": _reshape,
     "transpose": _transpose,
     "broadcast": _broadcast,

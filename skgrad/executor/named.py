@@ -210,6 +210,39 @@ def scatter_add(low: Lowering, equation: Equation) -> bool:
     return True
 
 
+def sparse_matmul(low: Lowering, equation: Equation) -> bool:
+    B = low.views[equation.inputs[4]]
+    return _sparse(low, equation, B.shape[-2], B.shape[-1:])
+
+
+def sparse_matmul_transposed(low: Lowering, equation: Equation) -> bool:
+    G = low.views[equation.inputs[4]]
+    return _sparse(low, equation, equation.params["size"], G.shape[-1:])
+
+
+def sparse_gram(low: Lowering, equation: Equation) -> bool:
+    return _sparse(low, equation, equation.params["size"], ())
+
+
+def _sparse(
+    low: Lowering, equation: Equation, n_columns: int, more: tuple[int, ...]
+) -> bool:
+    """Emit a product with the rows of a sparse matrix; stacks have none."""
+    if len(equation.outputs[0].shape) != 2:
+        return False
+    reads = [low.contiguous(low.views[v]) for v in equation.inputs]
+    data, indices, indptr, rows, dense = reads
+    low.emit(
+        equation.primitive.name,
+        reads,
+        low.target(equation.outputs[0]),
+        _status(low.status),
+        sizes=(rows.shape[0], indptr.shape[0] - 1, n_columns, *more),
+        dtypes=(dense.dtype.name, data.dtype.name, indices.dtype.name),
+    )
+    return True
+
+
 def cumsum(low: Lowering, equation: Equation) -> bool:
     x = low.contiguous(low.views[equation.inputs[0]])
     if x.dtype != equation.outputs[0].dtype:
@@ -297,6 +330,9 @@ NAMED: dict[str, Callable[[Lowering, Equation], bool]] = {
         scatter_add,
         scatter_slice,
         scatter_windows,
+        sparse_gram,
+        sparse_matmul,
+        sparse_matmul_transposed,
         take,
     )
 }

@@ -57,8 +57,22 @@ def _seconds(equation: Equation) -> float:
         return CALL + FLOP * 2 * out * equation.inputs[0].shape[-1]
     if equation.primitive.name == "gram":
         return CALL + FLOP * 2 * out * equation.inputs[0].shape[-2]
+    if equation.primitive.name.startswith("sparse_"):
+        return CALL + ELEMENT * (out + _sparse_products(equation))
     read = max((math.prod(v.shape) for v in equation.inputs), default=0)
     return CALL + ELEMENT * max(out, read)
+
+
+def _sparse_products(equation: Equation) -> float:
+    """Return how many elements of the rows of a sparse matrix are multiplied.
+
+    The rows are taken to be as full as the matrix is on average.
+    """
+    data, _, indptr, rows, dense = (v.shape for v in equation.inputs)
+    per_row = data[0] / max(1, indptr[0] - 1)
+    gram = equation.primitive.name == "sparse_gram"
+    columns = per_row if gram else math.prod((*dense[:-2], dense[-1]))
+    return rows[0] * per_row * columns
 
 
 def chosen_executor(graph: Graph, n_runs: float) -> str:

@@ -58,9 +58,16 @@ from skgrad.ops.shape import (
     swapaxes,
     transpose,
 )
+from skgrad.ops.sparse import (
+    SparseRows,
+    sparse_gram,
+    sparse_matmul,
+    sparse_matmul_transposed,
+)
 from skgrad.ops.windows import scatter_windows, windows
 
 __all__ = [
+    "SparseRows",
     "absolute",
     "add",
     "argmax",
@@ -112,6 +119,9 @@ __all__ = [
     "sign",
     "sin",
     "softplus",
+    "sparse_gram",
+    "sparse_matmul",
+    "sparse_matmul_transposed",
     "sqrt",
     "square",
     "squeeze",

@@ -39,9 +39,9 @@ def kernel(spec: KernelSpec) -> int:
 
 def _library(name: str, *dtypes: str) -> int:
     def source() -> str:
-        from skgrad.backend.cpu import library  # noqa: PLC0415 - see above
+        from skgrad.backend.cpu import library, sparse  # noqa: PLC0415 - see above
 
-        return library.LIBRARY[name](*dtypes)
+        return (library.LIBRARY | sparse.SPARSE)[name](*dtypes)
 
     return kernels.function(" ".join((name, *dtypes)), source)
 
