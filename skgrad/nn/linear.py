@@ -106,8 +106,9 @@ class Linear(Module):
 
         Parameters
         ----------
-        x : Tensor or array-like of shape (..., in_features)
-            Of the dtype of the weight, or of integers.
+        x : Tensor or array-like of shape (..., in_features), or SparseRows
+            Of the dtype of the weight, or of integers; :class:`~skgrad.ops.SparseRows`
+            of any dtype.
 
         Returns
         -------
@@ -131,13 +132,16 @@ class Linear(Module):
         skgrad.exceptions.ShapeError: Linear(in_features=3, out_features=2, \
 bias=True) needs an input whose last axis has length 3. Got shape (1, 2).
         """
+        if isinstance(x, ops.SparseRows):
+            out: Tensor = ops.sparse_matmul(x, ops.transpose(self.weight))
+            return out if self.bias is None else out + self.bias
         x = input_of(self, x, self.weight.dtype)
         if x.shape[-1:] != (self.in_features,):
             raise ShapeError(
                 f"Linear({self.extra_repr()}) needs an input whose last axis has "
                 f"length {self.in_features}. Got shape {x.shape}."
             )
-        out: Tensor = ops.matmul(x, ops.transpose(self.weight))
+        out = ops.matmul(x, ops.transpose(self.weight))
         return out if self.bias is None else out + self.bias
 
     def extra_repr(self) -> str:

@@ -97,7 +97,7 @@ class Curvature:
 
         gradient, pullback = vjp(grad(total), output)
         slopes = self._columns(gradient)
-        leaves = [ops.matmul(ops.swapaxes(slopes, 0, 1), Z), ops.sum(slopes, 0)]
+        leaves = [self._sides(slopes, Z), ops.sum(slopes, 0)]
         return {
             "loss": total(output),
             "weight": ops.sum(batch["w"]),
@@ -119,21 +119,38 @@ class Curvature:
             second = self._columns(pullback(ops.broadcast_to(1.0, shape))[0])
             return self._row(second[:, :1] if self._equal else second, Z)
         rows = []
-        for a, unit in enumerate(np.eye(self.n_outputs, dtype=Z.dtype)):
+        for a, unit in enumerate(np.eye(self.n_outputs, dtype=self.objective.dtype)):
             (second,) = pullback(ops.broadcast_to(unit, shape))
             rows.append(self._row(second[:, a:], Z))
         return ops.concatenate(rows, axis=1)
+
+    @property
+    def _n_features(self) -> int:
+        return int(self.objective.shapes[0][1])
+
+    def _sides(self, d: Any, Z: Any) -> Any:
+        """Return dᵀ Z."""
+        if isinstance(Z, ops.SparseRows):
+            Ztd = ops.sparse_matmul_transposed(Z, d, self._n_features)
+            return ops.swapaxes(Ztd, 0, 1)
+        return ops.matmul(ops.swapaxes(d, 0, 1), Z)
+
+    def _gram(self, Z: Any, d: Any) -> Any:
+        """Return Zᵀ diag(d) Z."""
+        if isinstance(Z, ops.SparseRows):
+            return ops.sparse_gram(Z, d, self._n_features)
+        return ops.gram(Z, d)
 
     def _row(self, d: Any, Z: Any) -> Any:
         """Return Zᵀ diag(d_b) Z for the columns d_b of `d`, side by side.
 
         The column of ones of the intercept is never made: its products are sums.
         """
-        p, m = Z.shape[1], d.shape[1]
-        inner = [ops.gram(Z, d[:, b]) for b in range(m)]
+        p, m = self._n_features, d.shape[1]
+        inner = [self._gram(Z, d[:, b]) for b in range(m)]
         if len(self.objective.shapes) == 1:
             return ops.concatenate(inner, axis=1)
-        sides, corner = ops.matmul(ops.swapaxes(d, 0, 1), Z), ops.sum(d, 0)
+        sides, corner = self._sides(d, Z), ops.sum(d, 0)
         blocks = []
         for b in range(m):
             side = ops.reshape(sides[b], (1, p))

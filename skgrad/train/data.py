@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgrad.core.random import host_generator
+from skgrad.ops import SparseRows
 from skgrad.typing import Array
 
 __all__ = ["Data", "row_keys"]
@@ -16,6 +17,10 @@ __all__ = ["Data", "row_keys"]
 # is computed from it stay in the cache.
 BLOCK_BYTES = 2**21
 
+# Each block of sparse rows gives a dense gradient, as long as there are columns: that
+# is to be little beside the products, and few rows are nothing beside the columns.
+SPARSE_ROWS, SPARSE_BLOCKS = 2**14, 8
+
 
 @dataclass(frozen=True)
 class Data:
@@ -23,9 +28,11 @@ class Data:
 
     Parameters
     ----------
-    X : array of shape (n_samples, ...)
+    X : array of shape (n_samples, ...) or SparseRows
         Inputs, float32 or float64: (n_samples, n_features), or with more axes, such as
         sequences and images. A memory-mapped array in C order stays on disk.
+        :class:`~skgrad.ops.SparseRows` for models that begin with a
+        :class:`~skgrad.nn.Linear`; all parts of them share one matrix.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
         Targets as the loss sees them.
     w : array of shape (n_samples,)
@@ -42,7 +49,7 @@ class Data:
     [2, 2, 1]
     """
 
-    X: Array
+    X: Array | SparseRows
     y: Array
     w: Array
     keys: Array | None = None
@@ -53,7 +60,7 @@ class Data:
     @property
     def n_samples(self) -> int:
         """Number of rows."""
-        return int(self.X.shape[0])
+        return int(self.w.shape[0])
 
     def n_batches(self, batch_size: int) -> int:
         """Return the number of batches of an epoch, the last partial one included."""
@@ -103,11 +110,16 @@ class Data:
     def rows(self, index: Array | slice) -> Data:
         """Return some of the rows."""
         keys = None if self.keys is None else self.keys[index]
-        return Data(self.X[index], self.y[index], self.w[index], keys)
+        sparse = isinstance(self.X, SparseRows)
+        X = self.X.take(index) if sparse else self.X[index]
+        return Data(X, self.y[index], self.w[index], keys)
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
+        if isinstance(self.X, SparseRows):
+            most = max(SPARSE_ROWS, -(-self.n_samples // SPARSE_BLOCKS))
+            return -(-self.n_samples // most)
         row_bytes = int(self.X.itemsize) * int(np.prod(self.X.shape[1:]))
         most = max(256, BLOCK_BYTES // max(1, row_bytes))
         return -(-self.n_samples // most)

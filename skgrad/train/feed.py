@@ -19,6 +19,7 @@ import numpy as np
 from skgrad.data import ArrayDataset, DataLoader, Dataset
 from skgrad.exceptions import ParameterError, ShapeError
 from skgrad.executor import Rows, Same, Table
+from skgrad.ops import SparseRows
 from skgrad.tensor import Tensor
 from skgrad.train.data import Data, epoch_rows
 from skgrad.train.queries import Queries
@@ -317,6 +318,11 @@ def _in_order(data: Data) -> Data:
 
 
 def _each(kind: Callable[[Array], Any], data: Data) -> Data:
-    """Return data with each array replaced by what is made of it."""
+    """Return data with each array of rows replaced by what is made of it."""
     keys = None if data.keys is None else kind(data.keys)
-    return replace(data, X=kind(data.X), y=kind(data.y), w=kind(data.w), keys=keys)
+    if isinstance(data.X, SparseRows):  # rows of one matrix, which is itself no rows
+        of_matrix = Same if kind is Rows else kind
+        X: Any = SparseRows(*map(of_matrix, data.X[:3]), kind(data.X.rows))
+    else:
+        X = kind(data.X)
+    return replace(data, X=X, y=kind(data.y), w=kind(data.w), keys=keys)

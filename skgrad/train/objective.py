@@ -263,8 +263,14 @@ class Objective:
         return ops.reshape(x, (n_queries * n_documents, *rest))
 
     def scaled(self, hyper: Tree, X: Any) -> Any:
-        """Return what the module sees of rows, in the dtype of the parameters."""
-        frame, rows = hyper["frame"], ops.astype(X, self.dtype)
+        """Return what the module sees of rows, in the dtype of the parameters.
+
+        Sparse rows stay as they are: what is subtracted and multiplied by goes along.
+        """
+        frame = hyper["frame"]
+        if isinstance(X, ops.SparseRows):
+            return X.standardised(frame.get("x_mean"), frame.get("x_inverse_scale"))
+        rows = ops.astype(X, self.dtype)
         if "x_mean" not in frame:
             return rows
         centred = ops.subtract(rows, frame["x_mean"])
@@ -318,7 +324,7 @@ class Objective:
         ``penalty`` (times the number of rows), and ``gradient`` (its squared norm,
         before it is clipped) if it is recorded.
         """
-        n_rows = batch["X"].shape[0]
+        n_rows = batch["w"].shape[0]
 
         def objective(theta: Any) -> Any:
             output, buffers = self.output(theta, state["buffers"], hyper, batch["X"])
