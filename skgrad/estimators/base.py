@@ -26,6 +26,7 @@ from skgrad.estimators.hooks import Hooks, fit_key
 from skgrad.estimators.html import HTMLMixin
 from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
+from skgrad.estimators.sparse import as_rows, check_dense
 from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
@@ -62,6 +63,8 @@ class BaseGradientEstimator(
 
     # What batch_size="auto" means, where there are as many rows.
     _auto_batch_size: ClassVar[int] = 200
+    # Whether X may be sparse: only a first layer that is linear multiplies it as it is.
+    _takes_sparse: ClassVar[bool] = False
 
     # --- what subclasses give -----------------------------------------------------
 
@@ -312,6 +315,14 @@ class BaseGradientEstimator(
             check_consistent_length(X, groups)
         return Rows(X, y, w, groups).present()
 
+    def _validated(self, X: Any, *y: Any, **options: Any) -> Any:
+        """Return inputs, and targets if given, as scikit-learn checks them."""
+        if not self._takes_sparse:
+            check_dense(self, X)
+        formats = "csr" if self._takes_sparse else False
+        found = validate_data(self, X, *y, accept_sparse=formats, **options)
+        return (as_rows(found[0]), *found[1:]) if y else as_rows(found)
+
     def _given_rows(self, validation: Any, rows: Rows) -> Rows | None:
         """Return the validation rows that were given, if there are any."""
         if validation[0] is None:
@@ -421,6 +432,11 @@ class BaseGradientEstimator(
             report["refit"] = {"epochs": len(epochs), "loss": epochs[-1].objective}
         self.fit_report_ = FitReport(report)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
 
@@ -429,7 +445,7 @@ class BaseGradientEstimator(
     def _raw_predict(self, X: Any) -> Array:
         """Return raw predictions on the scale of the target."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._fitted_dtype(), reset=False)
+        X = self._validated(X, dtype=self._fitted_dtype(), reset=False)
         with np.errstate(over="ignore", invalid="ignore"):  # seen below
             raw = self._raw_of(X)
         if not np.isfinite(raw).all():

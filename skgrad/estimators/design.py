@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgrad.estimators.scaling import row_blocks, weighted_mean_and_scale
 from skgrad.typing import Array
@@ -18,7 +19,7 @@ __all__ = ["Design", "is_singular"]
 class Design:
     """Rows of a linear model, standardised block by block: X is never copied."""
 
-    X: Array
+    X: Any  # an array, or a csr_array of SciPy
     mean: Array
     scale: Array
     has_intercept: bool
@@ -35,14 +36,18 @@ class Design:
     def predict(self, parameters: Array) -> Array:
         """Return the predictions of coefficients on the original scale, in float64."""
         coef = parameters[self.has_intercept :]
-        predicted = np.concatenate([self.X[rows] @ coef for rows in row_blocks(self.X)])
+        parts = (slice(None),) if issparse(self.X) else row_blocks(self.X)
+        predicted = np.concatenate([self.X[rows] @ coef for rows in parts])
         return predicted + parameters[0] if self.has_intercept else predicted
 
     def blocks(self, order: Array | None = None) -> Iterator[tuple[Any, Array]]:
         """Yield the rows of the standardised design, z, and which ones they are."""
         for rows in row_blocks(self.X):
             index = rows if order is None else order[rows]
-            z = (self.X[index] - self.mean) / self.scale
+            x = self.X[index]
+            # Sparse rows are made dense block by block, as dense ones are standardised.
+            x = x.toarray() if issparse(x) else x
+            z = (x - self.mean) / self.scale
             if self.has_intercept:
                 z = np.column_stack([np.ones(len(z)), z])
             yield index, z
@@ -92,7 +97,7 @@ class Design:
         q = len(self.scale) + self.has_intercept
         k = len(A) // q
         grid = A.reshape(k, q, k, q)
-        values = np.empty((len(self.X), k, k))
+        values = np.empty((self.X.shape[0], k, k))
         for rows, z in self.blocks():
             values[rows] = np.einsum("ni,aibj,nj->nab", z, grid, z, optimize=True)
         return values

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgrad.estimators.columns import constant_columns, equal_columns, spread_rows
+from skgrad.estimators.columns import (
+    constant_columns,
+    equal_columns,
+    has_zeros,
+    spread,
+    spread_rows,
+)
 from skgrad.estimators.fitting import Fitting
 from skgrad.exceptions import DataWarning, FitWarning
 from skgrad.train import Fit, StopReason, recovered
@@ -42,9 +48,14 @@ class Case:
         return type(self.estimator).__name__
 
     @property
-    def inputs(self) -> Array:
-        """Inputs of the training rows."""
+    def inputs(self) -> Any:
+        """Inputs of the training rows, an array or a csr_array."""
         return self.work.rows.X
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows."""
+        return self.work.rows.n_rows
 
     @property
     def stochastic(self) -> bool:
@@ -100,10 +111,9 @@ NORMAL_WIDTH = 6.0  # from the smallest to the largest of a thousand, in deviati
 def _different_scales(case: Case) -> str | None:
     """Name inputs whose scales no single learning rate suits."""
     harmless = not (case.stochastic or case.estimator._is_network)
-    if case.estimator.standardize or harmless or len(case.inputs) < FEWEST_ROWS:
+    if case.estimator.standardize or harmless or case.n_rows < FEWEST_ROWS:
         return None
-    some = case.inputs[spread_rows(len(case.inputs), SAMPLE_ROWS)]
-    sd, width = some.std(axis=0, dtype=np.float64), np.ptp(some, axis=0)
+    sd, width = spread(case.inputs[spread_rows(case.n_rows, SAMPLE_ROWS)])
     # Rare ones among zeros are not small: the digits' pixels do no harm unscaled.
     size = np.where(width > 0, np.maximum(sd, width / NORMAL_WIDTH), np.inf)
     small, large = int(size.argmin()), int(sd.argmax())
@@ -121,7 +131,7 @@ def _different_scales(case: Case) -> str | None:
 def _constant_columns(case: Case) -> str | None:
     """Name inputs that do not vary; without an intercept one may stand for it."""
     no_intercept = not getattr(case.estimator, "fit_intercept", True)
-    if no_intercept or len(case.inputs) < FEWEST_ROWS:
+    if no_intercept or case.n_rows < FEWEST_ROWS:
         return None
     columns = _suspicious(case.inputs, constant_columns(case.inputs))
     if not columns:
@@ -139,13 +149,15 @@ def _constant_columns(case: Case) -> str | None:
     )
 
 
-def _suspicious(X: Array, constant: list[int]) -> list[int]:
+def _suspicious(X: Any, constant: list[int]) -> list[int]:
     """Return the constant columns that are no empty ones among pixels or categories.
 
     Zero is an ordinary value there: other columns have it as well.
     """
-    some = X[spread_rows(len(X), SAMPLE_ROWS)] if constant else X[:0]
-    zero_is_ordinary = np.delete(some == 0, constant, axis=1).any()
+    if not constant:
+        return []
+    some = X[spread_rows(X.shape[0], SAMPLE_ROWS)]
+    zero_is_ordinary = np.delete(has_zeros(some), constant).any()
     return [j for j in constant if X[0, j] != 0 or not zero_is_ordinary]
 
 
@@ -154,7 +166,7 @@ def _duplicate_columns(case: Case) -> str | None:
     e = case.estimator
     alpha, l1_ratio = e._penalty()
     unique = e._is_network or alpha * (1 - l1_ratio) > 0
-    if unique or len(case.inputs) < FEWEST_ROWS:
+    if unique or case.n_rows < FEWEST_ROWS:
         return None
     constant = set(constant_columns(case.inputs))
     varying = [j for j in range(case.inputs.shape[1]) if j not in constant]
@@ -325,7 +337,7 @@ def _spread(case: Case) -> tuple[float, float]:
 
     The unit is the spread of that output's target, if they are on one scale.
     """
-    rows = spread_rows(len(case.inputs), PREDICTED_ROWS)
+    rows = spread_rows(case.n_rows, PREDICTED_ROWS)
     spread = np.atleast_1d(case.estimator._raw_of(case.inputs[rows]).std(axis=0))
     if not case.same_scale:
         return float(spread.max()), 1.0
@@ -406,7 +418,7 @@ TOUCHING = 1e-9  # of the targets' spread: lines through the same rows meet up t
 
 def _crossing_quantiles(case: Case) -> str | None:
     """Tell that quantiles fitted one by one are out of order."""
-    e, rows = case.estimator, spread_rows(len(case.inputs), SAMPLE_ROWS)
+    e, rows = case.estimator, spread_rows(case.n_rows, SAMPLE_ROWS)
     if getattr(e, "non_crossing", None) != "none" or len(e.quantiles_) == 1:
         return None
     steps = np.diff(e._raw_of(case.inputs[rows]), axis=1)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse, vstack
 
 from skgrad import nn
 from skgrad.estimators.device import check_device
@@ -17,6 +18,7 @@ from skgrad.estimators.hooks import Hooks
 from skgrad.estimators.verbose import reporter
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
+from skgrad.ops import SparseRows
 from skgrad.optim import get_schedule
 from skgrad.train import (
     Data,
@@ -51,7 +53,7 @@ MAX_RECOVERIES = 8
 class Rows:
     """Validated rows: inputs, targets on the user's scale, weights, maybe groups."""
 
-    X: Array
+    X: Any  # an array, or a csr_array of SciPy
     y: Array
     w: Array
     groups: Array | None = None
@@ -59,6 +61,11 @@ class Rows:
     def arrays(self) -> list[Array | None]:
         """Return the arrays."""
         return [self.X, self.y, self.w, self.groups]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.X.shape[0])
 
     def take(self, index: Array) -> Rows:
         """Return some of the rows."""
@@ -78,8 +85,11 @@ class Rows:
 
     def joined(self, other: Rows) -> Rows:
         """Return these rows and others, whose groups are others too."""
-        pairs = (self.X, other.X), (self.y, other.y), (self.w, other.w)
-        X, y, w = (np.concatenate(pair) for pair in pairs)
+        pairs = (self.y, other.y), (self.w, other.w)
+        y, w = (np.concatenate(pair) for pair in pairs)
+        inputs = self.X, other.X
+        sparse = any(map(issparse, inputs))
+        X = vstack(inputs, format="csr") if sparse else np.concatenate(inputs)
         return Rows(X, y, w, self._all_groups(other))
 
     def _all_groups(self, other: Rows) -> Array | None:
@@ -130,7 +140,10 @@ class Fitting:
         self.data, n_outputs = self._data(rows)
         self.n_rows = len(self.data)  # of a ranker queries, which are its samples
         if self.optimizer.stochastic:
-            self.data = replace(self.data, keys=row_keys(rows.X))
+            # Linear models, which alone take sparse rows, draw no masks by keys.
+            none = np.zeros(self.n_rows, dtype=np.uint32)
+            keys = none if issparse(rows.X) else row_keys(rows.X)
+            self.data = replace(self.data, keys=keys)
         alpha, l1_ratio = estimator._penalty()
         self.objective = Objective(
             module,
@@ -175,7 +188,8 @@ class Fitting:
                 encoded = encoded.astype(dtype, copy=False)
         mean = rows.w.mean()
         weights = rows.w if mean == 1 else rows.w / mean
-        data = Data(rows.X, encoded, weights.astype(dtype, copy=False))
+        X = SparseRows.of(rows.X) if issparse(rows.X) else rows.X
+        data = Data(X, encoded, weights.astype(dtype, copy=False))
         return self.estimator._collected(data, rows), n_outputs
 
     def run(
@@ -329,7 +343,7 @@ class Fitting:
             score = float(scorer(probe, rows.X, rows.y, **params))
         if np.isnan(score):
             raise ValueError(
-                f"scoring={self.estimator.scoring!r} gives nan on the {len(rows.X)} "
+                f"scoring={self.estimator.scoring!r} gives nan on the {rows.n_rows} "
                 "validation rows. Hold out more of them, or choose scoring='loss'."
             )
         return score

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 import skgrad
 from skgrad.train import Progress, TrainState
@@ -107,7 +108,7 @@ def fit_key(estimator: Any, arrays: Iterable[Any], state: TrainState | None) -> 
     ----------
     estimator : estimator
         Its class and parameters.
-    arrays : iterable of array or None
+    arrays : iterable of array, csr_array or None
         Training and validation rows.
     state : TrainState or None
         That of a fit that is continued.
@@ -137,6 +138,9 @@ def _word(value: Any) -> str:
         bits = np.ascontiguousarray(value)
         raw = repr(value.tolist()).encode() if value.dtype.hasobject else bits.data
         return f"{value.dtype}{value.shape}{hashlib.blake2b(raw).hexdigest()}"
+    if issparse(value):
+        parts = value.indptr, value.indices, value.data
+        return f"sparse{value.shape}{_word(parts)}"
     if isinstance(value, list | tuple):
         return f"({', '.join(map(_word, value))})"
     if isinstance(value, dict):

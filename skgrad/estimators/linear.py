@@ -245,6 +245,8 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     (array([2.]), 1.0)
     """
 
+    _takes_sparse: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -374,6 +376,8 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     >>> model.predict([[0.5], [2.5]]).tolist()
     ['no', 'yes']
     """
+
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,

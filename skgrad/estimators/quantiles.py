@@ -382,7 +382,7 @@ class ConformalEstimator(BaseGradientEstimator):
         """Return the rows for the fit and those for calibration, the same each time."""
         if not self.conformalize:
             return rows, None
-        n = len(rows.X)
+        n = rows.n_rows
         size = math.ceil(self.calibration_fraction * n)
         if size == n:
             raise ParameterError(

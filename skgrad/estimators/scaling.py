@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgrad.losses import Loss, get_link
 from skgrad.typing import Array
@@ -17,6 +18,9 @@ BLOCK_BYTES = 2**19
 
 def weighted_mean(x: Array, w: Array) -> Array:
     """Return the weighted mean of each column, in float64."""
+    if issparse(x):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite(_sparse_mean(x, w), x)
     total = np.zeros(x.shape[1:])
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in row_blocks(x):
@@ -37,8 +41,9 @@ def _finite(moments: Array, x: Array) -> Array:
 
 def row_blocks(x: Array) -> list[slice]:
     """Return slices of rows that stay in the cache, in order."""
-    size = max(1, BLOCK_BYTES // max(1, x.itemsize * int(np.prod(x.shape[1:]))))
-    return [slice(start, start + size) for start in range(0, len(x), size)]
+    row_bytes = x.dtype.itemsize * int(np.prod(x.shape[1:]))
+    size = max(1, BLOCK_BYTES // max(1, row_bytes))
+    return [slice(start, start + size) for start in range(0, x.shape[0], size)]
 
 
 def weighted_mean_and_scale(
@@ -48,7 +53,7 @@ def weighted_mean_and_scale(
 
     As :class:`~sklearn.preprocessing.StandardScaler`: the divisor is the sum of the
     weights, and a column that is constant up to rounding, or to what `dtype` resolves,
-    gets the scale 1.
+    gets the scale 1. Zeros of sparse columns count, and are not made.
 
     Raises
     ------
@@ -57,13 +62,15 @@ def weighted_mean_and_scale(
         scale beyond that of `dtype`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = _mean_and_scale(x, w)
+        moments = _sparse_mean_and_variance if issparse(x) else _mean_and_variance
+        mean, variance = moments(x, w)
+        scale = _scale(mean, variance, x.shape[0])
         for moment in (scale, mean.astype(dtype), scale.astype(dtype)):
             _finite(moment, x)
     return mean, np.where(scale < np.finfo(dtype).tiny, 1.0, scale)
 
 
-def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
+def _mean_and_variance(x: Array, w: Array) -> tuple[Array, Array]:
     total = w.sum()
     blocks = row_blocks(x)
     # By the mean of the first block, so that the difference of two sums below loses no
@@ -79,13 +86,42 @@ def _mean_and_scale(x: Array, w: Array) -> tuple[Array, Array]:
         centred *= centred
         second += w[rows] @ centred
     first /= total
-    mean = shift + first
-    variance = np.maximum(second / total - first**2, 0.0)
+    return shift + first, np.maximum(second / total - first**2, 0.0)
+
+
+def _scale(mean: Array, variance: Array, n: int) -> Array:
+    """Return standard deviations, 1 of a column that is constant up to rounding."""
     eps = np.finfo(np.float64).eps
-    constant = variance <= len(x) * eps * variance + (len(x) * mean * eps) ** 2
+    constant = variance <= n * eps * variance + (n * mean * eps) ** 2
     # A variance that overflows would pass for constant: infinity is not above infinity.
     constant &= np.isfinite(variance)
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
+    return np.where(constant, 1.0, np.sqrt(variance))
+
+
+def _sparse_mean(x: Any, w: Array) -> Array:
+    total: Array = x.T @ w
+    return total / w.sum()
+
+
+def _sparse_mean_and_variance(x: Any, w: Array) -> tuple[Array, Array]:
+    """Sum squares about the mean over what is stored, then over the zeros."""
+    total, p = w.sum(), x.shape[1]
+    mean = _sparse_mean(x, w)
+    weights = np.repeat(w, np.diff(x.indptr))
+
+    def summed(values: Array) -> Array:
+        return np.bincount(x.indices, values, minlength=p)
+
+    # Of a column without a zero exactly none is left, not the rounding of a difference.
+    full = np.bincount(x.indices, minlength=p) == x.shape[0]
+    zeros = np.where(full, 0.0, np.maximum(total - summed(weights), 0.0))
+    centred = x.data - mean[x.indices]
+    weights *= centred
+    first = (summed(weights) - zeros * mean) / total
+    weights *= centred
+    second = (summed(weights) + zeros * mean**2) / total
+    # As above: the mean was rounded, and first is what it missed.
+    return mean + first, np.maximum(second - first**2, 0.0)
 
 
 def target_frame(

@@ -12,7 +12,6 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from skgrad.estimators.base import can_partial_fit, classifier_loss
 from skgrad.estimators.fitting import Rows
@@ -59,15 +58,8 @@ class GradientRegressorMixin(RegressorMixin):
     _task: ClassVar[str] = "regression"
 
     def _check_y(self, X, y, dtype, reset):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=dtype,
-            multi_output=True,
-            y_numeric=True,
-            reset=reset,
-        )
+        options = {"dtype": dtype, "multi_output": True, "y_numeric": True}
+        X, y = self._validated(X, y, reset=reset, **options)
         return X, checked_numbers(y)
 
     def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
@@ -182,8 +174,8 @@ class GradientClassifierMixin(ClassifierMixin):
             raise ValueError(
                 f"y is a sparse matrix of shape {y.shape}; pass y.toarray() instead."
             )
-        X, y = validate_data(
-            self, X, y, dtype=dtype, multi_output=multilabel, reset=reset
+        X, y = self._validated(
+            X, y, dtype=dtype, multi_output=multilabel, reset=reset
         )
         check_classification_targets(y)
         return X, check_indicators(type(self).__name__, y) if multilabel else y

@@ -74,15 +74,15 @@ def split_rows(
     else:
         state = np.random.RandomState(host_generator(seed, "split").integers(2**31))
         train, held_out = train_test_split(
-            np.arange(len(rows.X)),
+            np.arange(rows.n_rows),
             test_size=estimator.validation_fraction,
             random_state=state,
             stratify=strata,
         )
     parts = rows.take(train), rows.take(held_out)
-    if not all(len(part.X) for part in parts):
+    if not all(part.n_rows for part in parts):
         raise ParameterError(
-            f"validation_splitter={splitter!r} leaves {len(parts[0].X)} rows to train "
-            f"on and {len(parts[1].X)} to validate."
+            f"validation_splitter={splitter!r} leaves {parts[0].n_rows} rows to train "
+            f"on and {parts[1].n_rows} to validate."
         )
     return parts
