@@ -166,18 +166,17 @@ def _sparse(
     data: Array, indices: Array, indptr: Array, rows: Array, n_columns: int, dtype: Any
 ) -> Any:
     """Return some rows of a matrix in compressed row format, in a dtype."""
-    shape = len(indptr) - 1, n_columns
+    if len(rows) and (rows[1:] == rows[:-1] + 1).all():  # neighbours: nothing is copied
+        first, last = indptr[rows[0]], indptr[rows[-1] + 1]
+        data, indices = data[first:last], indices[first:last]
+        indptr, rows = indptr[rows[0] : rows[-1] + 2] - first, slice(None)
     if indices.size and not 0 <= indices.min() <= indices.max() < n_columns:
         raise IndexError(
             f"Columns from {indices.min()} to {indices.max()} are out of range for a "
             f"dense factor of extent {n_columns}, in a product with a sparse matrix."
         )
-    if len(rows) == shape[0] and (rows[1:] > rows[:-1]).all():
-        index = slice(None)  # all of them: nothing is copied
-    else:
-        index = rows
     triple = data.astype(dtype, copy=False), indices, indptr
-    return scipy.sparse.csr_array(triple, shape=shape)[index]
+    return scipy.sparse.csr_array(triple, shape=(len(indptr) - 1, n_columns))[rows]
 
 
 def _flat(B: Array) -> Array:

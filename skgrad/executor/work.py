@@ -17,6 +17,7 @@ __all__ = ["chosen_executor", "reference_seconds"]
 # of a network with one hidden layer (85 equations in 0.25 ms at 32 rows).
 CALL = 1.5e-6  # seconds per equation
 ELEMENT = 1.0e-9  # seconds per element of an elementwise operation
+STORED = 6.0e-9  # seconds per product with a stored element of a sparse matrix
 FLOP = 2.5e-11  # seconds per floating-point operation of a product
 
 # Seconds of NumPy that justify compiled kernels: what loading the compiler costs a
@@ -58,7 +59,7 @@ def _seconds(equation: Equation) -> float:
     if equation.primitive.name == "gram":
         return CALL + FLOP * 2 * out * equation.inputs[0].shape[-2]
     if equation.primitive.name.startswith("sparse_"):
-        return CALL + ELEMENT * (out + _sparse_products(equation))
+        return CALL + ELEMENT * out + STORED * _sparse_products(equation)
     read = max((math.prod(v.shape) for v in equation.inputs), default=0)
     return CALL + ELEMENT * max(out, read)
 
