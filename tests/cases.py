@@ -13,6 +13,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+from scipy.sparse import csr_array
 
 from skgrad import ops
 from skgrad.core.primitive import registered
@@ -282,6 +283,13 @@ def _scattered_windows(x, shape, strides, dilations):
 KEY = np.array([7, 3], dtype=np.uint32)
 ROWS = np.array([5, 0, 5], dtype=np.uint32)
 PICKS = np.array([[2, 0], [-1, 2]])
+SPARSE = csr_array(
+    [[0.0, 2.0, -1.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.5], [0.0, 1.0, 0.0]]
+)
+MEAN, SCALE = np.array([0.5, 1.0, -2.0]), np.array([2.0, 1.0, 0.5])
+SPARSE_ROWS = ops.SparseRows.of(SPARSE).take(np.array([2, 0, 2]))
+SPARSE_ROWS = SPARSE_ROWS.standardised(MEAN, 1 / SCALE)
+DENSE_ROWS = (SPARSE.toarray()[[2, 0, 2]] - MEAN) / SCALE
 
 STRUCTURAL = {
     "sum": [
@@ -380,6 +388,56 @@ STRUCTURAL = {
             ((2, 3, 2), (2, 3)),
         ),
         Structural(ops.gram, lambda x, w: np.zeros((2, 2)), ((0, 2), (0,))),
+    ],
+    "sparse_matmul": [
+        Structural(
+            lambda x: ops.sparse_matmul(SPARSE, x),
+            lambda x: np.einsum("ij,jk->ik", SPARSE.toarray(), x),
+            ((3, 2),),
+            batched=(4,),
+        ),
+        Structural(  # rows by number, standardised
+            lambda x: ops.sparse_matmul(SPARSE_ROWS, x),
+            lambda x: np.einsum("ij,j->i", DENSE_ROWS, x),
+            ((3,),),
+            batched=(4,),
+        ),
+        Structural(
+            lambda x: ops.sparse_matmul(SPARSE[:0], x),
+            lambda x: np.zeros((0, 1)),
+            ((3, 1),),
+            batched=(4,),
+        ),
+    ],
+    "sparse_matmul_transposed": [
+        Structural(
+            lambda x: ops.sparse_matmul_transposed(SPARSE, x),
+            lambda x: np.einsum("ij,ik->jk", SPARSE.toarray(), x),
+            ((4, 2),),
+            batched=(4,),
+        ),
+        Structural(
+            lambda x: ops.sparse_matmul_transposed(SPARSE_ROWS, x, 3),
+            lambda x: np.einsum("ij,ik->jk", DENSE_ROWS, x),
+            ((3, 1),),
+            batched=(4,),
+        ),
+    ],
+    "sparse_gram": [
+        Structural(
+            lambda w: ops.sparse_gram(SPARSE, w),
+            lambda w: np.einsum("ni,n,nj->ij", SPARSE.toarray(), w, SPARSE.toarray()),
+            ((4,),),
+            batched=None,
+            no_batch="what one Hessian is; several are several matrices",
+        ),
+        Structural(
+            lambda w: ops.sparse_gram(SPARSE_ROWS, w, 3),
+            lambda w: np.einsum("ni,n,nj->ij", DENSE_ROWS, w, DENSE_ROWS),
+            ((3,),),
+            batched=None,
+            no_batch="as above",
+        ),
     ],
     "reshape": [
         Structural(

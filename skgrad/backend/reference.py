@@ -181,7 +181,8 @@ def _sparse(
 
 def _flat(B: Array) -> Array:
     """Return stacked matrices side by side."""
-    return np.moveaxis(B, -2, 0).reshape(B.shape[-2], -1)
+    width = math.prod(B.shape[:-2]) * B.shape[-1]
+    return np.moveaxis(B, -2, 0).reshape(B.shape[-2], width)
 
 
 def _stacked(out: Array, B: Array) -> Array:

@@ -174,9 +174,7 @@ class GradientClassifierMixin(ClassifierMixin):
             raise ValueError(
                 f"y is a sparse matrix of shape {y.shape}; pass y.toarray() instead."
             )
-        X, y = self._validated(
-            X, y, dtype=dtype, multi_output=multilabel, reset=reset
-        )
+        X, y = self._validated(X, y, dtype=dtype, multi_output=multilabel, reset=reset)
         check_classification_targets(y)
         return X, check_indicators(type(self).__name__, y) if multilabel else y
 

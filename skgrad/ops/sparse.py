@@ -152,14 +152,13 @@ class SparseRows(NamedTuple):
 
 
 def _check_matrix(name: str, matrix: tuple[Any, ...]) -> None:
-    data, indices, indptr, rows = matrix
     shapes = [x.shape for x in matrix]
-    if {len(shape) for shape in shapes} != {1} or data.shape != indices.shape:
+    if {len(shape) for shape in shapes} != {1} or shapes[0] != shapes[1]:
         raise ShapeError(
             f"{name}: data, indices, indptr and rows have shapes {shapes}. They need "
             "one axis each, and data as many elements as indices."
         )
-    same_dtype(name, indices, indptr)
+    same_dtype(name, *matrix[1:3])
 
 
 def _product_shape(data: Any, indices: Any, indptr: Any, rows: Any, B: Any) -> Abstract:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Data:
     [2, 2, 1]
     """
 
-    X: Array | SparseRows
+    X: Any
     y: Array
     w: Array
     keys: Array | None = None
