@@ -322,8 +322,8 @@ def _each(kind: Callable[[Array], Any], data: Data) -> Data:
     keys = None if data.keys is None else kind(data.keys)
     if isinstance(data.X, SparseRows):  # rows of one matrix, which is itself no rows
         of_matrix = Same if kind is Rows else kind
-        matrix = [of_matrix(array) for array in data.X[:3]]
-        X: Any = SparseRows(*matrix, rows=kind(data.X.rows))
+        stored, indices, indptr = map(of_matrix, data.X[:3])
+        X: Any = SparseRows(stored, indices, indptr, kind(data.X.rows))
     else:
         X = kind(data.X)
     return replace(data, X=X, y=kind(data.y), w=kind(data.w), keys=keys)
