@@ -42,8 +42,7 @@ def constant_columns(X: Any) -> list[int]:
 def _constant_sparse(X: csr_array) -> list[int]:
     counts = column_counts(X)
     full = np.flatnonzero(counts == X.shape[0])
-    first = np.zeros(X.shape[1])
-    first[X.indices[: X.indptr[1]]] = X.data[: X.indptr[1]]
+    first = X[[0]].toarray()[0]
     other = np.bincount(X.indices[X.data != first[X.indices]], minlength=X.shape[1])
     empty = np.flatnonzero(counts == 0)
     return sorted([*empty.tolist(), *full[other[full] == 0].tolist()])

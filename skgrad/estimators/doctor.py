@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skgrad.estimators.columns import (
@@ -158,7 +159,10 @@ def _suspicious(X: Any, constant: list[int]) -> list[int]:
         return []
     some = X[spread_rows(X.shape[0], SAMPLE_ROWS)]
     zero_is_ordinary = np.delete(has_zeros(some), constant).any()
-    return [j for j in constant if X[0, j] != 0 or not zero_is_ordinary]
+    first = X[[0]].toarray()[0] if issparse(X) else X[0]
+    columns = np.array(constant)
+    found: list[int] = columns[(first[columns] != 0) | (not zero_is_ordinary)].tolist()
+    return found
 
 
 def _duplicate_columns(case: Case) -> str | None:

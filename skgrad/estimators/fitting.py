@@ -188,7 +188,9 @@ class Fitting:
                 encoded = encoded.astype(dtype, copy=False)
         mean = rows.w.mean()
         weights = rows.w if mean == 1 else rows.w / mean
-        X = SparseRows.of(rows.X) if issparse(rows.X) else rows.X
+        X = rows.X
+        if issparse(X):
+            X = SparseRows.of(X).shifted(self.frame.x_mean)
         data = Data(X, encoded, weights.astype(dtype, copy=False))
         return self.estimator._collected(data, rows), n_outputs
 

@@ -10,7 +10,7 @@ import scipy
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.value import Value
 from skgrad.exceptions import GradientError, ShapeError
-from skgrad.ops.elementwise import add, multiply, subtract
+from skgrad.ops.elementwise import add, multiply, negative, subtract
 from skgrad.ops.linalg import matmul
 from skgrad.ops.promotion import as_value, astype, operands, same_dtype
 from skgrad.ops.reduction import sum as sum_
@@ -28,7 +28,8 @@ __all__ = [
 class SparseRows(NamedTuple):
     """Some rows of a constant sparse matrix, standardised: a tree of arrays.
 
-    Row i is ``(A[rows[i]] - mean) * inverse_scale``, A in compressed row format. The
+    Row i is ``(A[rows[i]] - mean) * inverse_scale``, A in compressed row format, less
+    what was subtracted from its elements. The
     matrix is shared by all its parts: minibatches and blocks differ in `rows` alone,
     and so one trace serves them all. Make one with :meth:`of`.
 
@@ -42,8 +43,10 @@ class SparseRows(NamedTuple):
         Where the elements of each row begin, and the last ones end.
     rows : array of int64 of shape (n_rows,)
         Which rows of A.
+    shift : array of shape (n_columns,), optional
+        What was subtracted from the stored elements, see :meth:`shifted`.
     mean, inverse_scale : array of shape (n_columns,), optional
-        What is subtracted from each column, and what the rest is multiplied by.
+        What is subtracted from each column yet, and what the rest is multiplied by.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class SparseRows(NamedTuple):
     indices: Any
     indptr: Any
     rows: Any
+    shift: Any = None
     mean: Any = None
     inverse_scale: Any = None
 
@@ -120,12 +124,38 @@ class SparseRows(NamedTuple):
         """
         return self._replace(rows=self.rows[index])
 
-    def standardised(self, mean: Any, inverse_scale: Any) -> SparseRows:
-        """Return the rows with another mean and scale.
+    def shifted(self, mean: Any) -> SparseRows:
+        """Subtract means from the elements of columns without a zero, in a copy.
+
+        These are dense, and so nothing is filled. What is left of a constant column is
+        zero, and the products of others lose no digits to their means; those with a
+        zero among n rows have means below sqrt(n) times their scale.
 
         Parameters
         ----------
-        mean, inverse_scale : array of shape (n_columns,) or None
+        mean : array of shape (n_columns,)
+            Of all columns.
+
+        Returns
+        -------
+        SparseRows
+            It shares all arrays if there is no such column, or its mean is zero;
+            otherwise all but `data`, which is float64.
+        """
+        counts = np.bincount(self.indices, minlength=len(mean))
+        shift = np.where(counts == len(self.indptr) - 1, mean, 0.0)
+        if not shift.any():
+            return self
+        return self._replace(data=self.data - shift[self.indices], shift=shift)
+
+    def standardised(self, mean: Any, inverse_scale: Any) -> SparseRows:
+        """Return the rows with a mean and a scale.
+
+        Parameters
+        ----------
+        mean : array of shape (n_columns,) or None
+            Of the columns of A, where nothing was subtracted.
+        inverse_scale : array of shape (n_columns,) or None
             See the class.
 
         Returns
@@ -133,6 +163,8 @@ class SparseRows(NamedTuple):
         SparseRows
             It shares all arrays.
         """
+        if self.shift is not None:
+            mean = negative(self.shift) if mean is None else subtract(mean, self.shift)
         return self._replace(mean=mean, inverse_scale=inverse_scale)
 
     @property
@@ -351,8 +383,8 @@ def sparse_gram(A: Any, w: ArrayLike, size: int | None = None) -> Any:
 
     Of rows with means m it is ``AᵀWA - m cᵀ - c mᵀ + sum(w) m mᵀ`` with ``c = Aᵀw``,
     scaled. The differences lose digits: beside the scale of a column its rounding error
-    is float64's times ``1 + (m s)²``. Columns with many zeros have means below their
-    scale, but one far from zero, as a year, is better centred before.
+    is float64's times ``1 + (m s)²``. That is at most the number of rows for a column
+    with a zero; see :meth:`SparseRows.shifted` for those without.
 
     Parameters
     ----------
@@ -390,7 +422,7 @@ def sparse_gram(A: Any, w: ArrayLike, size: int | None = None) -> Any:
     out = gram_p.bind(*rows.operands, weights, size=p)
     if rows.mean is not None:
         mean = expand_dims(_like(rows.mean, out.dtype), -1)
-        plain = rows.standardised(None, None)
+        plain = rows._replace(mean=None, inverse_scale=None)
         total = sparse_matmul_transposed(plain, expand_dims(weights, -1), p)
         half = subtract(total, multiply(mean, multiply(sum_(weights), 0.5)))
         both = matmul(half, swapaxes(mean, 0, 1))

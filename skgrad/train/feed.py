@@ -323,7 +323,8 @@ def _each(kind: Callable[[Array], Any], data: Data) -> Data:
     if isinstance(data.X, SparseRows):  # rows of one matrix, which is itself no rows
         of_matrix = Same if kind is Rows else kind
         stored, indices, indptr = map(of_matrix, data.X[:3])
-        X: Any = SparseRows(stored, indices, indptr, kind(data.X.rows))
+        shift = None if data.X.shift is None else of_matrix(data.X.shift)
+        X: Any = SparseRows(stored, indices, indptr, kind(data.X.rows), shift)
     else:
         X = kind(data.X)
     return replace(data, X=X, y=kind(data.y), w=kind(data.w), keys=keys)

@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from skgrad.estimators.columns import constant_columns, equal_columns, spread_rows
+from skgrad.estimators.columns import (
+    constant_columns,
+    equal_columns,
+    has_zeros,
+    spread,
+    spread_rows,
+)
 
 SIZES = [1, 2, 63, 64, 65, 576, 577, 5000]
 
@@ -41,3 +48,20 @@ def test_rows_at_equal_distances(n):
     assert min(n, 51) <= len(rows) <= 100
     assert len(set(np.diff(rows))) <= 1
     assert n - rows[-1] <= -(-n // 100)
+
+
+def test_those_of_sparse_inputs_are_those_of_dense_ones(rng):
+    X = rng.integers(-1, 2, size=(6, 200)) * (rng.random((6, 200)) < 0.4) * 0.1
+    X[:, 3], X[:, 7] = 0.1, -0.3
+    A = csr_array(X)
+    A.data[::7] = 0.0  # zeros that are stored
+    X = A.toarray()
+    assert {3, 7} < set(constant_columns(A))
+    assert constant_columns(A) == constant_columns(X)
+    everything = list(range(200))
+    assert len(equal_columns(X, everything)) > 10
+    assert equal_columns(A, everything) == equal_columns(X, everything)
+    assert equal_columns(A, [5, 9]) == equal_columns(X, [5, 9])
+    np.testing.assert_array_equal(has_zeros(A), has_zeros(X))
+    for found, expected in zip(spread(A), spread(X), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-16)

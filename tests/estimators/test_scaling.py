@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgrad import MLPRegressor
-from skgrad.estimators.scaling import weighted_mean_and_scale
+from skgrad.estimators.scaling import weighted_mean, weighted_mean_and_scale
 
 
 def moments(X, w):
@@ -89,3 +90,42 @@ def test_a_whole_fit_equals_scikit_learns_scalers_by_hand(optimizer, loss):
         model.predict(X), by_hand.predict(X), rtol=1e-12, atol=1e-12 * np.abs(y).max()
     )
     assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
+
+
+# ----------------------------------------------------------------------------- sparse
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e3, 1e8])
+def test_zeros_of_sparse_columns_count(rng, offset, dtype):
+    X = rng.normal(size=(60, 4)) * (rng.random((60, 4)) < 0.3)
+    X[:, 0] = offset + rng.normal(size=60)  # without a zero
+    X = X.astype(dtype)
+    X[:, 3] = 0.0
+    w = rng.uniform(0.1, 3, size=60)
+    mean, scale = weighted_mean_and_scale(csr_array(X), w)
+    expected = weighted_mean_and_scale(X, w)
+    np.testing.assert_allclose(mean, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(scale, expected[1], rtol=1e-12 * max(1.0, offset / 1e2))
+    np.testing.assert_allclose(weighted_mean(csr_array(X), w), mean, rtol=1e-13)
+    if dtype == "float32" and offset == 1e8:
+        return  # its variance is negative
+    # As StandardScaler, which has them from dense columns.
+    theirs = moments(X.astype(float), w)
+    np.testing.assert_allclose(mean, theirs[0], rtol=1e-12)
+    np.testing.assert_allclose(scale, theirs[1], rtol=1e-10 * max(1.0, offset / 1e4))
+
+
+@pytest.mark.parametrize("value", [1.0, 0.1, 1e8 / 3, -1e-30])
+def test_a_sparse_column_that_is_constant_has_scale_one(rng, value):
+    X = csr_array(np.column_stack([np.full(1000, value), rng.random(1000) < 0.1]))
+    mean, scale = weighted_mean_and_scale(X, rng.uniform(0.1, 3, size=1000))
+    np.testing.assert_allclose(mean[0], value, rtol=1e-12)
+    assert scale[0] == 1.0
+    assert 0.2 < scale[1] < 0.4
+
+
+def test_sparse_columns_too_large_for_a_variance():
+    X = csr_array(np.diag([1e200, 1.0]))
+    with pytest.raises(ValueError, match=r"values as large as 1e\+200"):
+        weighted_mean_and_scale(X, np.ones(2))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from skgrad import ops
 from skgrad.executor import Traced, trace
@@ -46,6 +47,22 @@ def test_products_count_two_operations_for_each_triple():
 def test_views_are_calls_and_nothing_more():
     small, large = (seconds(ops.transpose, (n, n)) for n in (2, 2000))
     assert 0 < small == large < 1e-5
+
+
+def test_products_with_sparse_rows_count_what_is_stored():
+    A = ops.SparseRows.of(scipy.sparse.eye_array(10_000, 50, format="csr") + 0.0)
+    full = A._replace(data=np.ones(10**6), indices=np.zeros(10**6, dtype=np.int32))
+
+    def product(X, k):
+        return trace(ops.sparse_matmul, X, np.zeros((50, k))).reference_seconds
+
+    whole, half = product(full, 3), product(full.take(slice(0, 5000)), 3)
+    np.testing.assert_allclose(whole / half, 2, rtol=1e-3)
+    np.testing.assert_allclose(product(full, 6) / whole, 2, rtol=1e-3)
+    assert product(A, 3) < 0.01 * whole
+    gram = trace(lambda X, w: ops.sparse_gram(X, w, 50), full, np.zeros(10_000))
+    # Each of 100 elements with each of the same row.
+    np.testing.assert_allclose(gram.reference_seconds / whole, 100 / 3, rtol=1e-2)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])

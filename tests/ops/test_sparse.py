@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_refused(rng):
     rows = ops.SparseRows.of(A)
     with pytest.raises(ShapeError, match=r"\(7, 5\) and \(4, 2\) do not fit"):
         ops.sparse_matmul(A, np.ones((4, 2)))
-    with pytest.raises(IndexError, match="Columns from 0 to 4 .* extent 4"):
+    with pytest.raises(IndexError, match=r"Columns from 0 to 4 .* extent 4"):
         ops.sparse_matmul(rows, np.ones((4, 2)))
     with pytest.raises(ShapeError, match="7 sparse rows and a dense factor of 3"):
         ops.sparse_matmul_transposed(A, np.ones((3, 2)))

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
+from skgrad.ops import SparseRows
 from skgrad.train import Data, row_keys
 
 
@@ -91,3 +93,20 @@ def test_keys_of_close_rows_differ(rng):
 def test_keys_of_rows_without_features_and_of_no_rows():
     assert len(np.unique(row_keys(np.zeros((5, 0))))) == 1
     assert row_keys(np.zeros((0, 3))).shape == (0,)
+
+
+def test_parts_of_sparse_rows_share_one_matrix():
+    n = 40_000
+    diagonal = csr_array((np.arange(n) + 1.0, np.arange(n) % 3, np.arange(n + 1)))
+    data = Data(SparseRows.of(diagonal), np.arange(n), np.ones(n))
+    assert len(data) == n
+    blocks = list(data.blocks())
+    assert len(blocks) == data.n_blocks == 3
+    assert {len(block) for block in blocks} == {data.block_size}
+    assert all(block.X.data is data.X.data for block in blocks)
+    np.testing.assert_array_equal(blocks[1].X.rows, blocks[1].y)
+    again = len(blocks) * data.block_size - n
+    assert again > 0
+    assert not blocks[-1].w[:again].any()
+    part = data.rows(np.array([7, 2]))
+    np.testing.assert_array_equal(part.X.rows, [7, 2])
