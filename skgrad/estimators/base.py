@@ -146,7 +146,8 @@ class BaseGradientEstimator(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Inputs.
+            Inputs. The linear regressor and the linear classifier take sparse arrays
+            and matrices of SciPy too; the others refuse them.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

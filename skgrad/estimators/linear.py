@@ -229,6 +229,13 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     :meth:`summary` gives standard errors, tests and confidence intervals of the
     coefficients, for any loss with second derivatives.
 
+    X may be sparse, here and in predictions: SciPy's CSR as it is, other formats
+    converted to it, which takes a copy. It is never made dense: the zeros count in the
+    means and scales of ``standardize=True``, which go into the products instead. The
+    model is that of the dense inputs, to rounding. Elements of columns without a zero
+    are centred in a copy. Dense inputs are faster where more than about a fifth of the
+    elements are not zero.
+
     Piecewise linear losses (quantile, absolute error) are minimised through a sequence
     of smoothed losses and come close to the optimum without reaching it exactly. For
     quantiles, the median among them, take :class:`QuantileRegressor`: it is exact, and
@@ -243,6 +250,12 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     >>> model = GradientLinearRegressor().fit(X, y)
     >>> model.coef_.round(6), round(float(model.intercept_), 6)
     (array([2.]), 1.0)
+
+    Sparse inputs:
+
+    >>> from scipy.sparse import csr_array
+    >>> GradientLinearRegressor().fit(csr_array(X), y).predict(csr_array([[5.0]]))
+    array([11.])
     """
 
     _takes_sparse: ClassVar[bool] = True
@@ -366,6 +379,13 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     -----
     :meth:`summary` gives standard errors, tests and confidence intervals of the
     coefficients, for any loss with second derivatives and ``alpha=0``.
+
+    X may be sparse, here and in predictions: SciPy's CSR as it is, other formats
+    converted to it, which takes a copy. It is never made dense: the zeros count in the
+    means and scales of ``standardize=True``, which go into the products instead. The
+    model is that of the dense inputs, to rounding. Elements of columns without a zero
+    are centred in a copy. Dense inputs are faster where more than about a fifth of the
+    elements are not zero.
 
     Examples
     --------
