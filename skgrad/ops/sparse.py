@@ -9,10 +9,10 @@ import scipy
 
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.value import Value
-from skgrad.exceptions import GradientError, ShapeError
+from skgrad.exceptions import DTypeError, GradientError, ShapeError
 from skgrad.ops.elementwise import add, multiply, negative, subtract
 from skgrad.ops.linalg import matmul
-from skgrad.ops.promotion import as_value, astype, operands, same_dtype
+from skgrad.ops.promotion import as_value, astype, operands
 from skgrad.ops.reduction import sum as sum_
 from skgrad.ops.shape import expand_dims, squeeze, swapaxes
 from skgrad.typing import ArrayLike
@@ -42,7 +42,7 @@ class SparseRows(NamedTuple):
     indptr : array of the same dtype, of shape (n_rows of A + 1,)
         Where the elements of each row begin, and the last ones end.
     rows : array of int64 of shape (n_rows,)
-        Which rows of A.
+        Which rows of A, counted from 0.
     shift : array of shape (n_columns,), optional
         What was subtracted from the stored elements, see :meth:`shifted`.
     mean, inverse_scale : array of shape (n_columns,), optional
@@ -190,7 +190,17 @@ def _check_matrix(name: str, matrix: tuple[Any, ...]) -> None:
             f"{name}: data, indices, indptr and rows have shapes {shapes}. They need "
             "one axis each, and data as many elements as indices."
         )
-    same_dtype(name, *matrix[1:3])
+    kinds = [str(x.dtype) for x in matrix]
+    if (
+        kinds[0] not in ("float32", "float64")
+        or kinds[1] not in ("int32", "int64")
+        or kinds[1:] != [kinds[1], kinds[1], "int64"]
+    ):
+        raise DTypeError(
+            f"{name}: data, indices, indptr and rows have dtypes {kinds}. They need a "
+            "floating one, int32 or int64 for both of indices and indptr, and int64: "
+            "ops.SparseRows.of(A) makes them of any sparse matrix."
+        )
 
 
 def _product_shape(data: Any, indices: Any, indptr: Any, rows: Any, B: Any) -> Abstract:

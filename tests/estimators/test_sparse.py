@@ -91,6 +91,10 @@ CASES = {
     "SGD": (REGRESSION(optimizer="sgd", **FIXED), "numbers"),
     "AdamW": (CLASSES(optimizer="adamw", batch_size=40, **FIXED), "three"),
     "one batch": (CLASSES(optimizer="sgd", batch_size=None, **FIXED), "labels"),
+    "found rate": (
+        CLASSES(optimizer="adam", **{**FIXED, "learning_rate": "auto"}),
+        "three",
+    ),
     "L1 steps": (CLASSES(optimizer="sgd", **FIXED, **L1), "two"),
     "early": (CLASSES(optimizer="adam", early_stopping=True, **FIXED), "two"),
     "refit": (
@@ -413,3 +417,50 @@ def test_a_layer_takes_sparse_rows(rng):
         layer = nn.Linear(12, 3, bias=bias)
         found = layer(ops.SparseRows.of(X)).numpy()
         np.testing.assert_allclose(found, layer(dense).numpy(), atol=1e-14)
+
+
+# ------------------------------------------------------------------------------- traces
+
+
+def branching(y_true, raw_prediction):
+    """Return squared errors by a rule that no trace can follow."""
+    error = y_true - raw_prediction
+    return error**2 if float(error.numpy().sum()) > 0 else 1.0 * error**2
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
+def test_a_loss_that_cannot_be_traced(optimizer, rng):
+    X, dense, y = make_sparse(rng)
+    options = {**FIXED, "optimizer": optimizer, "batch_size": 50}
+    found = []
+    for inputs in (X, dense):
+        with pytest.warns(RuntimeWarning, match="runs eagerly"):
+            found.append(REGRESSION(loss=branching, **options).fit(inputs, y).coef_)
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+def test_minibatches_of_one_size_are_one_trace(rng):
+    X, _, y = make_sparse(rng)
+    X.data[X.indptr[5] : X.indptr[9]] = 0.0
+    X.eliminate_zeros()  # rows, and so batches, of very different numbers of elements
+    model = REGRESSION(optimizer="adam", batch_size=25, **FIXED).fit(X, y)
+    assert model.fit_report_["n_traces"] == 1
+    model.set_params(batch_size=40).fit(X, y)
+    assert model.fit_report_["n_traces"] == 2  # the last batch is smaller
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", CASES)
+def test_compiled_fits_are_those_of_numpy(name, dtype, rng, monkeypatch):
+    model, kind = CASES[name]
+    X, _, y = make_sparse(rng)
+    X, y, found = X.astype(dtype), targets(kind, y), []
+    for worth in (np.inf, 0.0):
+        monkeypatch.setattr("skgrad.executor.work.WORTH_COMPILING", worth)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, y)
+        found.append(np.ravel(model.coef_))
+    assert model.fit_report_["executor"] == "cpu"
+    np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-6)

@@ -6,7 +6,7 @@ import scipy.sparse
 
 import skgrad
 from skgrad import ops
-from skgrad.exceptions import GradientError, ShapeError
+from skgrad.exceptions import DTypeError, GradientError, ShapeError
 from skgrad.executor import trace
 from skgrad.testing import check_grads
 
@@ -143,6 +143,9 @@ def test_what_does_not_fit_is_refused(rng):
         ops.sparse_matmul(np.eye(2), np.ones((2, 1)))
     with pytest.raises(ShapeError, match="one axis each"):
         trace(ops.sparse_matmul, rows._replace(data=rows.data[:-1]), np.ones((5, 1)))
+    few = rows._replace(rows=rows.rows.astype("int32"))
+    with pytest.raises(DTypeError, match=r"'int32', 'int32', 'int32'"):
+        trace(ops.sparse_matmul, few, np.ones((5, 1)))
     A.indices[0] = 99
     with pytest.raises(ValueError, match="ind"):
         ops.sparse_matmul(A, np.ones((5, 2)))
