@@ -25,7 +25,6 @@ from skgrad import (
     ModuleRegressor,
     QuantileRegressor,
     nn,
-    ops,
 )
 from skgrad.callbacks import Checkpoint
 from skgrad.estimators.hooks import fit_key
@@ -409,14 +408,6 @@ def test_others_refuse_and_say_what_takes_it(model, rng):
 @pytest.mark.parametrize("model", [REGRESSION(), CLASSES()])
 def test_the_tags_say_who_takes_it(model):
     assert model.__sklearn_tags__().input_tags.sparse
-
-
-def test_a_layer_takes_sparse_rows(rng):
-    X, dense, _ = make_sparse(rng)
-    for bias in (True, False):
-        layer = nn.Linear(12, 3, bias=bias)
-        found = layer(ops.SparseRows.of(X)).numpy()
-        np.testing.assert_allclose(found, layer(dense).numpy(), atol=1e-14)
 
 
 # ------------------------------------------------------------------------------- traces

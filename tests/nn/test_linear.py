@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 import skgrad
-from skgrad import nn
+from skgrad import nn, ops
 from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 
 
@@ -130,3 +131,16 @@ def test_numpy_sizes_become_int():
 
 def test_repr_shows_float32():
     assert "dtype=float32" in repr(nn.Linear(2, 1, dtype="float32"))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_sparse_rows(bias):
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(9, 4)) * (rng.random((9, 4)) < 0.5)
+    layer = nn.Linear(4, 3, bias=bias)
+    x = ops.SparseRows.of(csr_array(dense)).take(np.array([8, 2, 2]))
+    expected = layer(dense[[8, 2, 2]])
+    np.testing.assert_allclose(layer(x).numpy(), expected.numpy(), atol=1e-14)
+    x = x.standardised(dense.mean(axis=0), np.ones(4))
+    expected = layer(dense[[8, 2, 2]] - dense.mean(axis=0))
+    np.testing.assert_allclose(layer(x).numpy(), expected.numpy(), atol=1e-14)
