@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from skgrad.estimators.base import BaseGradientEstimator, can_partial_fit
 from skgrad.estimators.doctor import examine
@@ -46,7 +45,7 @@ class GradientRankerMixin(BaseGradientEstimator):
     # --- from rows to queries -----------------------------------------------------
 
     def _check_y(self, X, y, dtype, reset):
-        X, y = validate_data(self, X, y, dtype=dtype, y_numeric=True, reset=reset)
+        X, y = self._validated(X, y, dtype=dtype, y_numeric=True, reset=reset)
         return X, checked_numbers(y)
 
     def _rows(self, X, y, sample_weight, groups=None, *, dtype, reset):

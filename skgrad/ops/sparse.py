@@ -105,9 +105,9 @@ class SparseRows(NamedTuple):
         return cls(csr.data, csr.indices, csr.indptr, np.arange(csr.shape[0]))
 
     @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return int(self.rows.shape[0])
+    def shape(self) -> tuple[int]:
+        """Number of rows; that of columns is up to what they are multiplied by."""
+        return (int(self.rows.shape[0]),)
 
     def take(self, index: Any) -> SparseRows:
         """Return some of the rows: by number, or a slice of them.
@@ -444,9 +444,9 @@ def sparse_gram(A: Any, w: ArrayLike, size: int | None = None) -> Any:
 
 
 def _check_rows(name: str, rows: SparseRows, n: int) -> None:
-    if rows.n_rows != n:
+    if rows.shape[0] != n:
         raise ShapeError(
-            f"{name}: {rows.n_rows} sparse rows and a dense factor of {n} do not fit."
+            f"{name}: {rows.shape[0]} sparse rows and a dense factor of {n} do not fit."
         )
 
 
