@@ -84,13 +84,14 @@ class BaseElasticNetCV(BaseGradientLinear):
         return self._fit_of(work, path, final, perf_counter() - began, on_epoch)
 
     def _fits(self, work: Fitting) -> PathFits:
-        p, data = work.data.X.shape[1], work.data
+        X, data = work.rows.X, work.data
+        p = X.shape[1]
         k = work.objective.n_outputs or 1
         low, high = self._row_bounds(work.loss, k, p)
         scale = np.broadcast_to(work.frame.y_scale, k)[:, None]
         return PathFits(
             work.loss,
-            data.X,
+            X,
             data.y,
             data.w,
             work.objective.n_outputs,
@@ -320,6 +321,8 @@ n_features)
     array([0, 1])
     """
 
+    _takes_sparse: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -426,6 +429,8 @@ n_features)
     >>> model.score(X, y) > 0.98, model.coef_.shape
     (True, (1, 30))
     """
+
+    _takes_sparse: ClassVar[bool] = True
 
     def __init__(
         self,
