@@ -13,7 +13,7 @@ from skgrad.typing import Array
 __all__ = ["ColumnMinimum", "minimize_columns"]
 
 # From so many elements on, sweeps are compiled: the first use takes 60 ms.
-COMPILED_FROM = 20_000
+COMPILED_FROM = 1_000
 
 
 class ColumnMinimum(NamedTuple):
