@@ -300,8 +300,7 @@ class Plan:
         memory.hold("input", [np.ascontiguousarray(a) for a in fixed])
         memory.hold("output", outputs)
         for block in blocks:
-            rows = [np.ascontiguousarray(a) for a in block]
-            memory.hold("input", rows, skip=len(fixed))
+            memory.hold("input", list(map(_contiguous, block)), skip=len(fixed))
             memory.execute(0, 1)
             for total, array in zip(totals, outputs, strict=True):
                 np.add(total, array, out=total)

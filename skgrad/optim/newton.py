@@ -101,7 +101,10 @@ class Newton(FullBatchOptimizer):
     yet a slope, gets a Levenberg shift, which is adapted from step to step [1]_.
 
     *Hessians.* Close to the minimum some steps may follow one with the same Hessian
-    (Shamanskii's method), where a new one costs more than it saves.
+    (Shamanskii's method), where a new one costs more than it saves. Far from it, where
+    the next step will want one, it is evaluated with the value and the gradient of
+    the step before: a function that computes all three from one pass over its data
+    makes fewer of them.
 
     *Last digits.* After the tolerance, or the rounding floor of the value, is reached,
     a function that is not quadratic is minimised until the gradient has fallen by
@@ -212,6 +215,8 @@ class _Run:
         self.declared = quadratic
         self.quadratic = True  # as far as the first step shows
         self.keep = hessian is not None  # whether the next step may have this Hessian
+        self.part = 1.0  # of the gradient that the last step left
+        self.ahead: Matrix | BlockDiagonal | None = None  # Hessian of a full step
         self.refining = False
         self.tol = 0.0
         self.expandable = self._expand(x, hessian)
@@ -219,7 +224,9 @@ class _Run:
 
     def _expand(self, x: Vector, hessian: Matrix | BlockDiagonal | None = None) -> bool:
         """Evaluate the function and its curvature at `x`; tell whether all finite."""
-        if hessian is None:
+        if self.ahead is not None:
+            hessian, self.ahead = self.ahead, None
+        elif hessian is None:
             self.point, hessian = with_hessian(self.objective, x)
         else:
             self.point, hessian = self.objective(x), _checked(hessian, (x.size, x.size))
@@ -258,7 +265,10 @@ class _Run:
         """Take `step` or a part of it; tell whether there was one."""
         trial, fraction = self._known(step), 1.0
         if trial is None:
-            trial, fraction = line_search(self.objective, self.point, step)
+            search = self._with_hessian if self._further() else self.objective
+            trial, fraction = line_search(search, self.point, step)
+        if trial is None or fraction < 1:
+            self.ahead = None
         if trial is None:
             return False
         predicted = -0.5 * self.point.gradient @ step
@@ -267,8 +277,8 @@ class _Run:
         self.trusted = bool(error <= TRUST * predicted)
         if not self.nit:
             self.quadratic = bool(error <= QUADRATIC * predicted)
-        part = trial.norm / self.point.norm if fraction == 1 else 1.0
-        self.keep = part <= REUSE and trial.norm * part**REUSES <= self.tol
+        self.part = trial.norm / self.point.norm if fraction == 1 else 1.0
+        self.keep = self.ahead is None and self._again(trial.norm, self.part)
         self.here = False
         if not self.curvature.definite:
             damping = self.damping * (0.1 if fraction == 1 else 10.0)
@@ -277,6 +287,31 @@ class _Run:
         self.point = trial
         self.nit += 1
         return True
+
+    def _again(self, norm: float, part: float) -> bool:
+        """Tell whether steps that leave this part of the gradient will soon do."""
+        return part <= REUSE and norm * part**REUSES <= self.tol
+
+    def _further(self) -> bool:
+        """Tell whether a step after the full one will want the Hessian there.
+
+        It comes with value and gradient for less than by itself. A step is expected to
+        leave the square of the part that the last one left, as Newton's do; the first
+        says nothing yet, and one with a Hessian from elsewhere will not do better than
+        the least that another may follow.
+        """
+        if not self.here:
+            return not self.nit and self.point.norm * REUSE > self.tol
+        part = self.part**2
+        left = self.point.norm * part
+        return self.nit > 0 and left > self.tol and not self._again(left, part)
+
+    def _with_hessian(self, x: Vector) -> Point:
+        """Evaluate a trial step, the first with the Hessian."""
+        if self.ahead is not None:
+            return self.objective(x)
+        point, self.ahead = with_hessian(self.objective, x)
+        return point
 
     def _known(self, step: Vector) -> Point | None:
         """Return where a step leads on a quadratic function, if that is exact."""
@@ -386,7 +421,7 @@ def _checked(hessian: Any, expected: tuple[int, int]) -> Matrix | BlockDiagonal:
 
 
 def line_search(
-    objective: Objective, point: Point, step: Vector
+    objective: Callable[[Vector], Point], point: Point, step: Vector
 ) -> tuple[Point | None, float]:
     """Backtrack from the full step until Armijo's rule holds.
 

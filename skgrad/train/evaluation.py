@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -55,6 +54,7 @@ class Evaluation:
         products = partial(product_sums, objective)
         self.products = Traced(products, fallback=True, n_runs=n_runs)
         self._programs: dict[tuple[Traced, Shape], Any] = {}
+        self._groups: list[tuple[Data, list[list[Array]]]] = []
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
         self._not_finite_at: Array | None = None
 
@@ -63,7 +63,7 @@ class Evaluation:
         other = copy.copy(self)
         other.data = data
         other.weight = float(np.sum(data.w, dtype=np.float64))
-        other._last = (None, ())
+        other._last, other._groups = (None, ()), []
         return other
 
     @property
@@ -147,11 +147,19 @@ class Evaluation:
         flat = [vector.astype(self.objective.dtype) for vector in vectors]
         return (*flat, self.buffers, self.hyper)
 
-    def _row_groups(self) -> Iterator[tuple[Data, Iterator[list[Array]]]]:
-        """Yield the blocks of one shape together, and the first of them."""
+    def _row_groups(self) -> list[tuple[Data, list[list[Array]]]]:
+        """Return the blocks of one shape together, and the first of them.
+
+        Views of rows are made once; queries are copies, made when they are needed.
+        """
+        if self._groups:
+            return self._groups
+        groups = []
         for _, group in groupby(self.data.blocks(), key=lambda block: block.X.shape):
             blocks = list(group)
-            yield blocks[0], (tree_leaves(batch_of(block)) for block in blocks)
+            groups.append((blocks[0], [tree_leaves(batch_of(b)) for b in blocks]))
+        self._groups = groups if isinstance(self.data, Data) else []
+        return groups
 
     def _program(self, function: Traced, before: tuple[Any, ...], block: Data) -> Any:
         key = function, block.X.shape

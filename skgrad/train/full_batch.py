@@ -51,7 +51,7 @@ WIDTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5)
 # iteration.
 PART = 8
 MANY_ROWS, ROWS_PER_PARAMETER = 20_000, 200
-MAX_ITER_PART, TOL_PART = 20, 0.03
+MAX_ITER_PART, TOL_PART = 20, 0.1
 
 
 class Smoothed(Loss):
