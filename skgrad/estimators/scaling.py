@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skgrad.losses import Loss, get_link
+from skgrad.train.moments import COMPILED_ELEMENTS, shifted_sums
 from skgrad.typing import Array
 
 __all__ = ["row_blocks", "target_frame", "weighted_mean", "weighted_mean_and_scale"]
@@ -72,19 +73,13 @@ def weighted_mean_and_scale(
 
 def _mean_and_variance(x: Array, w: Array) -> tuple[Array, Array]:
     total = w.sum()
-    blocks = row_blocks(x)
     # By the mean of the first block, so that the difference of two sums below loses no
     # digits that matter: it is at most n / size times as large as what is left (Chan,
     # Golub, LeVeque 1983, on shifted data).
-    shift = weighted_mean(x[blocks[0]], w[blocks[0]])
-    first, second = np.zeros_like(shift), np.zeros_like(shift)
-    memory = np.empty((len(x[blocks[0]]), *x.shape[1:]))  # new pages take half the time
-    for rows in blocks:
-        centred = memory[: len(x[rows])]
-        np.subtract(x[rows], shift, out=centred)
-        first += w[rows] @ centred
-        centred *= centred
-        second += w[rows] @ centred
+    first_rows = row_blocks(x)[0]
+    shift = weighted_mean(x[first_rows], w[first_rows])
+    compiled = x.ndim == 2 and x.size >= COMPILED_ELEMENTS
+    first, second = (shifted_sums if compiled else _shifted_sums)(x, w, shift)
     first /= total
     return shift + first, np.maximum(second / total - first**2, 0.0)
 
@@ -122,6 +117,20 @@ def _sparse_mean_and_variance(x: Any, w: Array) -> tuple[Array, Array]:
     second = (summed(weights) + zeros * mean**2) / total
     # As above: the mean was rounded, and first is what it missed.
     return mean + first, np.maximum(second - first**2, 0.0)
+
+
+def _shifted_sums(x: Array, w: Array, shift: Array) -> tuple[Array, Array]:
+    """Return what :func:`~skgrad.train.moments.shifted_sums` does, of any axes."""
+    blocks = row_blocks(x)
+    first, second = np.zeros_like(shift), np.zeros_like(shift)
+    memory = np.empty((len(x[blocks[0]]), *x.shape[1:]))  # new pages take half the time
+    for rows in blocks:
+        centred = memory[: len(x[rows])]
+        np.subtract(x[rows], shift, out=centred)
+        first += w[rows] @ centred
+        centred *= centred
+        second += w[rows] @ centred
+    return first, second
 
 
 def target_frame(

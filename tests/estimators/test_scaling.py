@@ -35,6 +35,15 @@ def test_the_first_rows_may_be_far_from_the_others(rng, dtype):
         np.testing.assert_allclose(actual, expected, rtol=1e-11)
 
 
+def test_many_rows_have_the_moments_of_few(rng, monkeypatch):
+    X, w = rng.normal(size=(1000, 3)) + 1e3, rng.uniform(0.1, 3, size=1000)
+    X[:, 2] = 0.1
+    expected = weighted_mean_and_scale(X, w)
+    monkeypatch.setattr("skgrad.estimators.scaling.COMPILED_ELEMENTS", 0)
+    for actual, other in zip(weighted_mean_and_scale(X, w), expected, strict=True):
+        np.testing.assert_allclose(actual, other, rtol=1e-13)
+
+
 def test_weights_are_repetitions(rng):
     X, w = rng.normal(size=(20, 3)) + 5, rng.integers(1, 4, size=20)
     one = weighted_mean_and_scale(X, w.astype(float))
