@@ -116,12 +116,14 @@ def repeated(
         The other outputs, with a leading axis of steps.
     """
     state = list(carry)
-    rest: list[list[Array]] = []
+    rest: list[Array] = []
     for t in range(len(rows)):
         out = run([*state, *fixed, *(v.at(t, rows) for v in varying)])
-        state = out[: len(carry)]
-        rest.append(out[len(carry) :])
-    return state, [np.stack(column) for column in zip(*rest, strict=True)]
+        state, results = out[: len(carry)], out[len(carry) :]
+        rest = rest or [np.empty((len(rows), *r.shape), dtype=r.dtype) for r in results]
+        for table, result in zip(rest, results, strict=True):
+            table[t] = result
+    return state, rest
 
 
 def summed(

@@ -128,12 +128,11 @@ def blocks_of(
 class Gathered:
     """Batches that are rows of arrays, given by number: (n_steps, n_rows) of them."""
 
-    def __init__(self, data: Data, rows: Array, whole: bool = False) -> None:
+    def __init__(self, data: Data, rows: Array, inputs: Data) -> None:
         self.data = data
         self.rows = rows
         self.signature = rows.shape[1]
-        kind = Same if whole else Rows
-        self.inputs = _each(kind, data)
+        self.inputs = inputs  # the arrays of the data, as a step is given them
 
     def example(self) -> Data:
         """Return the first batch."""
@@ -154,6 +153,8 @@ class RowFeed:
         self.data = _in_order(data)
         self.settings = settings
         self.batch_size: int = settings.batch_size
+        whole = self.batch_size >= len(self.data)
+        self.inputs = _each(Same if whole else Rows, self.data)
 
     @property
     def n_batches(self) -> int:
@@ -172,7 +173,7 @@ class RowFeed:
 
     def groups_of(self, rows: Array) -> Iterator[Group]:
         """Yield batches of the rows (n_steps, n_rows)."""
-        yield Gathered(self.data, rows, self.batch_size >= len(self.data))
+        yield Gathered(self.data, rows, self.inputs)
 
 
 # --- batches made in Python -------------------------------------------------------
@@ -255,7 +256,9 @@ class LoaderFeed:
         if self.arrays is None:
             return _grouped(self.loader, self.dtype)
         batches = groupby(self.loader.next_rows(), key=len)
-        return (Gathered(self.arrays, np.stack(list(part))) for _, part in batches)
+        inputs = _each(Rows, self.arrays)
+        parts = (np.stack(list(part)) for _, part in batches)
+        return (Gathered(self.arrays, rows, inputs) for rows in parts)
 
 
 def _grouped(batches: Iterable[Any], dtype: DTypeLike) -> Iterator[Group]:

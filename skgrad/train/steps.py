@@ -72,10 +72,10 @@ class Steps:
                 carry, sums = program.steps(
                     carry, self.hyper_leaves, varying, block.rows
                 )
-                if not all(np.isfinite(values).all() for values in (carry[0], *sums)):
+                parts.append(np.stack(sums, axis=1))
+                if not all(np.isfinite(part).all() for part in (carry[0], parts[-1])):
                     run = before, self.hyper_leaves, varying, block.rows
                     raise _not_finite(program, run, sums, first)
-                parts.append(np.stack(sums, axis=1))
                 first = last
                 n_rows += block.n_rows
         _check_length(first, len(rates), first == len(rates))
