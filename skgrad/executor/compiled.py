@@ -7,11 +7,13 @@ the table is one addition per operand, running it takes no Python and no allocat
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -109,17 +111,17 @@ class CompiledExecutor:
     name = "cpu"
 
     def __init__(self, graph: Graph) -> None:
-        for transform in COMPILED_PASSES:
-            graph = checked(transform(graph))
-        self.graph = checked(fuse(graph))
-        self.backend: Any = importlib.import_module("skgrad.backend.cpu.backend")
+        if graph not in _planned:
+            _planned[graph] = _Planned(graph)
+        self._shared = _planned[graph]
+        self.graph = self._shared.graph
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     def plan(self, n_carry: int = 0, varying: tuple[str, ...] = ()) -> Plan:
         """Return the instructions for a way of running; made at its first use."""
         key = (n_carry, varying)
         if key not in self._plans:
-            self._plans[key] = Plan(self.graph, n_carry, varying, self.backend)
+            self._plans[key] = self._shared.plan(*key).with_own_memory()
         return self._plans[key]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -143,6 +145,28 @@ class CompiledExecutor:
     ) -> list[Array]:
         """Add up the outputs over blocks; see :meth:`Program.sums`."""
         return self.plan().sums(fixed, blocks)
+
+
+class _Planned:
+    """What the executors of one graph share: it fused, and plans without memory."""
+
+    def __init__(self, graph: Graph) -> None:
+        for transform in COMPILED_PASSES:
+            graph = checked(transform(graph))
+        self.graph = checked(fuse(graph))
+        self.backend: Any = importlib.import_module("skgrad.backend.cpu.backend")
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+
+    def plan(self, n_carry: int, varying: tuple[str, ...]) -> Plan:
+        """Return the instructions for a way of running."""
+        key = (n_carry, varying)
+        if key not in self._plans:
+            self._plans[key] = Plan(self.graph, n_carry, varying, self.backend)
+        return self._plans[key]
+
+
+# Of the graphs that programs use, or that are known.
+_planned: WeakKeyDictionary[Graph, _Planned] = WeakKeyDictionary()
 
 
 class Plan:
@@ -181,6 +205,12 @@ class Plan:
         if varying:
             self._write_results()
         self._idle: list[_Memory] = []
+
+    def with_own_memory(self) -> Plan:
+        """Return the same plan for runs of another owner."""
+        own = copy.copy(self)
+        own._idle = []
+        return own
 
     # --- memories: inputs, outputs, constants, arena, status, then those of a loop --
 

@@ -18,7 +18,8 @@ from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
 from skgrad.core.value import Value
 from skgrad.exceptions import GradientError, TraceError
-from skgrad.executor.graph import Equation, Frame, Graph, Variable, checked
+from skgrad.executor.graph import Equation, Frame, Graph, Variable
+from skgrad.executor.known import simplified
 from skgrad.executor.passes import PASSES
 from skgrad.executor.program import Program
 from skgrad.ops.promotion import as_value
@@ -163,10 +164,7 @@ def trace(function: Callable[..., Tree], *args: Tree) -> Program:
         function_name(function),
     )
     tracer.forget()
-    checked(graph)
-    for transform in PASSES:
-        graph = checked(transform(graph))
-    return Program(graph, treedef, out_treedef)
+    return Program(simplified(graph, PASSES), treedef, out_treedef)
 
 
 def _frozen(array: Any) -> Any:
