@@ -26,6 +26,7 @@ from skgrad import (
     GradientLinearRegressor,
     MLPRegressor,
 )
+from skgrad.estimators import targets
 
 SEVERAL = [n for n, m in REGRESSORS.items() if get_tags(m).target_tags.multi_output]
 
@@ -129,3 +130,26 @@ def test_class_weights_multiply_sample_weights():
     np.testing.assert_allclose(theta(model.fit(X, y, w)), theta(by_hand), rtol=1e-10)
     absent = model.set_params(class_weight={"low": 0.0, "high": 1.0})
     assert np.isfinite(absent.fit(X, y).predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array([-128, 127, 0] * 200, dtype=np.int8),
+        np.array([200, 3, 255] * 100, dtype=np.uint8),
+        np.array([5, -7, 90] * 50),
+        np.array([True, False] * 9),
+        np.array([2**62, -(2**62)]),
+        np.array([2**63 + 5, 3], dtype=np.uint64),
+        np.array([0.5, -1.0, 0.5]),
+        np.array(["b", "a", "b"]),
+        np.array(["b", "a", "b"], dtype=object),
+    ],
+    ids=lambda y: f"{y.dtype}-{len(y)}",
+)
+def test_classes_and_codes_are_those_of_numpy(y):
+    expected, codes = np.unique(y, return_inverse=True)
+    classes = targets._classes(y)
+    np.testing.assert_array_equal(classes, expected)
+    assert classes.dtype == expected.dtype
+    np.testing.assert_array_equal(targets._codes(classes, y), codes)
