@@ -19,6 +19,7 @@ from estimators.models import (
 from sklearn.base import clone
 
 from skgrad import (
+    GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
     ModuleRegressor,
@@ -62,6 +63,47 @@ def test_wrong_input_raises_the_usual_errors(estimator):
     if not hasattr(model, "predict_proba"):
         with pytest.raises(ValueError, match="Input y contains NaN"):
             model.fit(X, np.full(40, np.nan))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"standardize": False, "alpha": 0.1},
+        {"standardize": False, "fit_intercept": False},
+        {"optimizer": "lbfgs", "standardize": False, "fit_intercept": False},
+        {"alpha": 0.1, "l1_ratio": 0.5},
+        {"loss": "huber", "bounds": (0, None)},
+        {"loss": "absolute_error"},
+        {"optimizer": "adam"},
+        {"optimizer": "adam", "standardize": False},
+        {"optimizer": "adam", "early_stopping": True},
+    ],
+    ids=str,
+)
+def test_many_rows_are_refused_as_few_are(params, value, monkeypatch):
+    monkeypatch.setattr("skgrad.estimators.base.MANY_ELEMENTS", 0)
+    X, y = make_data()
+    X[-1, 1] = value
+    message = "Input X contains NaN" if np.isnan(value) else "Input X contains infinity"
+    for model in (GradientLinearRegressor(**params), regressor("mlp")):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y)
+    if "loss" not in params:
+        with pytest.raises(ValueError, match=message):
+            GradientLinearClassifier(**params).fit(X, y > np.median(y))
+
+
+def test_absent_rows_must_be_finite_too(monkeypatch):
+    monkeypatch.setattr("skgrad.estimators.base.MANY_ELEMENTS", 0)
+    X, y = make_data()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"contains NaN\.\nGradientLinearRegressor"):
+        GradientLinearRegressor().fit(X, y, np.arange(len(y)) != 3)
+    classes = np.where(np.arange(len(y)) == 3, 2, y > np.median(y))
+    with pytest.raises(ValueError, match=r"contains NaN"):
+        GradientLinearClassifier(class_weight={0: 1, 1: 1, 2: 0}).fit(X, classes)
 
 
 def test_the_target_must_fit_the_loss_and_the_task():
