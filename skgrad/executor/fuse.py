@@ -11,10 +11,15 @@ any. A new group stands in front of all the others so far, so that every group r
 only from groups before it, whatever joins it later; no cycle can arise. Then groups
 are merged, from the first to the last, with an earlier one over the same space that
 computes or reads the same arrays. Both sweeps look at each equation once.
+
+In the end a value that takes an operation or two of an argument, as standardised
+inputs do, is computed again by each group that reads it, and not stored: to read the
+argument takes as long as to read what would be made of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -47,6 +52,11 @@ def _fused_shape(*xs: Any, body: Graph) -> tuple[Abstract, ...]:
     if found != expected:
         raise GraphError(f"A fused equation of {expected} is given {found}.")
     return tuple(Abstract(v.shape, v.dtype) for v in body.outputs)
+
+
+# What is computed again: so many of these operations.
+CHEAP = frozenset({"add", "astype", "multiply", "negative", "subtract"})
+MAX_AGAIN = 3
 
 
 # Not registered: it exists only inside a graph, with the equations it stands for.
@@ -104,6 +114,7 @@ class _Fusion:
         self.equations = graph.equations
         self.maker = {v: i for i, e in enumerate(self.equations) for v in e.outputs}
         self.group_of: dict[int, _Group] = {}
+        self.again: dict[Variable, list[int]] = {}
 
     def result(self) -> Graph:
         return self._rebuilt(self._merged(self._grouped()))
@@ -247,6 +258,7 @@ class _Fusion:
 
     def _rebuilt(self, groups: list[_Group]) -> Graph:
         outside = {*self.graph.outputs, *map(self._base, self.graph.outputs)}
+        self.again = self._computed_again(groups, outside)
         for group in groups:
             outside.update(self._read_outside(group))
         equations: list[Equation] = []
@@ -256,10 +268,66 @@ class _Fusion:
                 made = self._fused(group, outside)
             else:
                 made = self.equations[group.equations[0]]
+            if not made.outputs:  # all of it is computed again
+                continue
             equations.extend(self._views(made.inputs, defined))
             equations.append(made)
         equations.extend(self._views(self.graph.outputs, defined))
         return replace(self.graph, equations=tuple(equations))
+
+    def _computed_again(
+        self, groups: list[_Group], returned: set[Variable]
+    ) -> dict[Variable, list[int]]:
+        """Return the matrices that their readers compute anew, and by which equations.
+
+        All readers must be able to: groups that read the elements as they are.
+        """
+        again: dict[Variable, list[int]] = {}
+        stored = set(returned)
+        for group in groups:
+            for i in group.equations:
+                for variable in self.equations[i].inputs:
+                    base = self._base(variable)
+                    maker = self.maker.get(base)
+                    if maker is None or self.group_of[maker] is group:
+                        continue
+                    if base not in again:
+                        again[base] = self._cheaply(base)
+                    same = base is variable and squeezed(base.shape) == group.space
+                    if not (same and self._takes(group, again[base])):
+                        stored.add(base)
+        return {v: made for v, made in again.items() if made and v not in stored}
+
+    def _takes(self, group: _Group, made: list[int]) -> bool:
+        """Tell whether a group can compute equations of another one as well."""
+        kinds = {_precision(self.equations[i]) for i in made} - {None}
+        return group.fusable and kinds <= {group.precision}
+
+    def _cheaply(self, variable: Variable) -> list[int]:
+        """Return the few equations that make a matrix of one argument, or none."""
+        if len(squeezed(variable.shape)) < 2:
+            return []
+        group = self.group_of[self.maker[variable]]
+        size = math.prod(variable.shape)
+        made: set[int] = set()
+        large: set[Variable] = set()
+        left = [self.maker[variable]]
+        while left:
+            i = left.pop()
+            made.add(i)
+            if self.equations[i].primitive.name not in CHEAP or len(made) > MAX_AGAIN:
+                return []
+            for read in self.equations[i].inputs:
+                base = self._base(read)
+                maker = self.maker.get(base)
+                if maker is not None and self.group_of[maker] is group:
+                    if base is not read:
+                        return []
+                    left.append(maker)
+                elif math.prod(base.shape) >= size:
+                    large.add(base)
+        one = len(large) == 1 and large <= set(self.graph.inputs)
+        return sorted(made) if one else []
 
     def _inside(self, group: _Group, variable: Variable) -> list[Equation] | None:
         """Return the views from a value of the group to a variable, or None."""
@@ -274,7 +342,7 @@ class _Fusion:
         """Yield what a group reads from others: the variables and their bases."""
         for i in group.equations:
             for variable in self.equations[i].inputs:
-                if self._inside(group, variable) is None:
+                if self._inside(group, variable) is None and variable not in self.again:
                     yield variable
                     yield self._base(variable)
 
@@ -282,8 +350,11 @@ class _Fusion:
         body: list[Equation] = []
         inputs: dict[Variable, None] = {}
         inner: set[Variable] = set()
-        for i in group.equations:
+        again = self._again_in(group)
+        for i in (*again, *group.equations):
             for variable in self.equations[i].inputs:
+                if self.maker.get(variable) in again:
+                    continue
                 views = self._inside(group, variable)
                 if views is None:
                     inputs[variable] = None
@@ -301,6 +372,12 @@ class _Fusion:
         graph = Graph(tuple(inputs), {}, tuple(body), outputs, "fused")
         frame = self.equations[group.equations[-1]].frame
         return Equation(FUSED, graph.inputs, {"body": graph}, outputs, frame)
+
+    def _again_in(self, group: _Group) -> list[int]:
+        """Return the equations of other groups that a group computes again."""
+        read = {v for i in group.equations for v in self.equations[i].inputs}
+        makers = {i for v in read for i in self.again.get(v, ())}
+        return sorted(i for i in makers if self.group_of[i] is not group)
 
     def _views(
         self, variables: Iterable[Variable], defined: set[Variable]

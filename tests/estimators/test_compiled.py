@@ -369,15 +369,20 @@ def test_a_sigint_within_an_epoch_ends_the_fit():
 # ------------------------------------------------------------------ memory-mapped X
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+LBFGS = GradientLinearRegressor(optimizer="lbfgs", loss="log_cosh", tol=1e-6)
+
+
 @pytest.mark.parametrize(
-    "model",
+    ("model", "dtype"),
     [
-        GradientLinearRegressor(),
-        GradientLinearRegressor(optimizer="lbfgs", loss="log_cosh", tol=1e-6),
-        GradientLinearClassifier(alpha=0.1),
+        (GradientLinearRegressor(), "float32"),
+        (GradientLinearRegressor(), "float64"),
+        (GradientLinearClassifier(alpha=0.1), "float32"),
+        (GradientLinearClassifier(alpha=0.1), "float64"),
+        (LBFGS, "float64"),
+        pytest.param(LBFGS, "float32", marks=pytest.mark.long),  # kernels of its own
     ],
-    ids=["newton", "lbfgs", "logistic"],
+    ids=lambda value: getattr(value, "optimizer", value),
 )
 def test_a_memory_mapped_input_is_never_copied(
     model, dtype, tmp_path, monkeypatch, rng

@@ -104,6 +104,38 @@ def test_what_backward_reads_is_stored_once():
     assert len(graph.equations) == 1
 
 
+def standardised(x, mean, weights):
+    return (x - mean) * weights
+
+
+def test_what_takes_little_of_an_argument_is_computed_again_and_not_stored():
+    def f(x, mean, weights):
+        z = standardised(x, mean, weights)
+        return ops.sum(ops.tanh(ops.sum(z, -1, keepdims=True)) * z, 0)
+
+    graph = fused(f, M, M[0], M[1])
+    assert sum(v.shape == M.shape for e in graph.equations for v in e.outputs) == 0
+    *_, last = graph.equations
+    assert last.inputs[0] is graph.inputs[0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, m, w: (ops.sum(standardised(x, m, w)), standardised(x, m, w)),
+        lambda x, m, w: ops.transpose(standardised(x, m, w)) @ standardised(x, m, w),
+        lambda x, m, w: ops.sum(ops.exp(x) * ops.sum(ops.exp(x), -1, keepdims=True), 0),
+        lambda x, m, w: ops.sum(ops.sum(x * x * w, -1, keepdims=True) + x * x, 0) * m,
+        lambda x, m, w: ops.sum(
+            ops.transpose(x - m) + ops.sum(x - m, -1) + ops.sum(x * m), 0
+        ),
+    ],
+    ids=["returned", "multiplied", "dear", "of one matrix", "seen otherwise"],
+)
+def test_a_matrix_that_some_need_stored_is_right(f):
+    fused(f, M, M[0], M[1])
+
+
 def test_softmax_reads_each_row_in_four_kernels():
     graph = fused(lambda x: functional.softmax(x, -1), M)
     assert len(graph.equations) <= 4
