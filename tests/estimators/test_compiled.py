@@ -369,6 +369,7 @@ def test_a_sigint_within_an_epoch_ends_the_fit():
 # ------------------------------------------------------------------ memory-mapped X
 
 
+CLASSIFIER = GradientLinearClassifier(alpha=0.1)
 LBFGS = GradientLinearRegressor(optimizer="lbfgs", loss="log_cosh", tol=1e-6)
 
 
@@ -377,12 +378,13 @@ LBFGS = GradientLinearRegressor(optimizer="lbfgs", loss="log_cosh", tol=1e-6)
     [
         (GradientLinearRegressor(), "float32"),
         (GradientLinearRegressor(), "float64"),
-        (GradientLinearClassifier(alpha=0.1), "float32"),
-        (GradientLinearClassifier(alpha=0.1), "float64"),
+        (CLASSIFIER, "float64"),
         (LBFGS, "float64"),
-        pytest.param(LBFGS, "float32", marks=pytest.mark.long),  # kernels of its own
+        # Two kernels that no other test needs.
+        pytest.param(CLASSIFIER, "float32", marks=pytest.mark.long),
+        pytest.param(LBFGS, "float32", marks=pytest.mark.long),
     ],
-    ids=lambda value: getattr(value, "optimizer", value),
+    ids=str,
 )
 def test_a_memory_mapped_input_is_never_copied(
     model, dtype, tmp_path, monkeypatch, rng
