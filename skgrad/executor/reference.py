@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,6 +18,18 @@ from skgrad.typing import Array
 __all__ = ["ReferenceExecutor"]
 
 Call = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+class _Schedule(NamedTuple):
+    """What is called in which order, and the slots of the values."""
+
+    calls: list[Call]
+    n_slots: int
+    outputs: tuple[int, ...]
+
+
+# Of the graphs that programs use, or that are known.
+_schedules: WeakKeyDictionary[Graph, _Schedule] = WeakKeyDictionary()
 
 
 class ReferenceExecutor:
@@ -38,28 +51,22 @@ class ReferenceExecutor:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    # Made at the first run: most programs are traced here and run elsewhere.
-
     @cached_property
-    def _slots(self) -> dict[Variable, int]:
-        return _numbered(self.graph)
-
-    @cached_property
-    def _calls(self) -> list[Call]:
-        return _scheduled(self.graph, self._slots)
-
-    @cached_property
-    def _outputs(self) -> tuple[int, ...]:
-        return tuple(self._slots[v] for v in self.graph.outputs)
+    def _schedule(self) -> _Schedule:
+        # Made at the first run: most programs are traced here and run elsewhere.
+        if self.graph not in _schedules:
+            _schedules[self.graph] = _scheduled(self.graph)
+        return _schedules[self.graph]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs for inputs that are not checked."""
-        slots: list[Any] = [None] * len(self._slots)
+        schedule = self._schedule
+        slots: list[Any] = [None] * schedule.n_slots
         slots[: len(arrays)] = arrays
         for i, value in enumerate(self.graph.constants.values(), start=len(arrays)):
             slots[i] = value
         with np.errstate(all="ignore"):
-            for kernel, sources, targets, dead in self._calls:
+            for kernel, sources, targets, dead in schedule.calls:
                 out = kernel(*[slots[i] for i in sources])
                 if len(targets) == 1 and not isinstance(out, tuple):
                     slots[targets[0]] = out
@@ -68,7 +75,7 @@ class ReferenceExecutor:
                         slots[i] = array
                 for i in dead:
                     slots[i] = None
-        return [np.asarray(slots[i]) for i in self._outputs]
+        return [np.asarray(slots[i]) for i in schedule.outputs]
 
     def steps(
         self,
@@ -98,8 +105,9 @@ def _numbered(graph: Graph) -> dict[Variable, int]:
     return slots
 
 
-def _scheduled(graph: Graph, slots: dict[Variable, int]) -> list[Call]:
+def _scheduled(graph: Graph) -> _Schedule:
     """Return the calls, each with the slots that are dead after it."""
+    slots = _numbered(graph)
     alive = {slots[v] for v in graph.outputs}
     calls: list[Call] = []
     for equation in reversed(graph.equations):
@@ -108,7 +116,8 @@ def _scheduled(graph: Graph, slots: dict[Variable, int]) -> list[Call]:
         dead = tuple(i for i in {*sources, *targets} if i not in alive)
         alive.update(dead)
         calls.append((_function(equation), sources, targets, dead))
-    return calls[::-1]
+    outputs = tuple(slots[v] for v in graph.outputs)
+    return _Schedule(calls[::-1], len(slots), outputs)
 
 
 def _function(equation: Equation) -> Callable[..., Any]:

@@ -76,6 +76,6 @@ def test_programs_are_thread_safe():
 
 def test_intermediate_arrays_are_dropped_after_their_last_use():
     chain = trace(lambda x: ops.exp(ops.sin(x * 2.0)), X)
-    dead = [slots for *_, slots in ReferenceExecutor(chain.graph)._calls]
+    dead = [slots for *_, slots in ReferenceExecutor(chain.graph)._schedule.calls]
     # Each instruction drops its operands; the result stays.
     assert [len(slots) for slots in dead] == [2, 1, 1]

@@ -70,8 +70,8 @@ def test_a_result_nobody_reads_is_dropped_at_once():
     executor = ReferenceExecutor(graph)
     (found,) = executor.run([X])
     np.testing.assert_array_equal(found, X * 2.0)
-    for _, _, targets, dead in executor._calls:
-        assert set(targets) <= {*dead, *executor._outputs}
+    for _, _, targets, dead in executor._schedule.calls:
+        assert set(targets) <= {*dead, *executor._schedule.outputs}
 
 
 @pytest.mark.parametrize("twice", [lambda x: (x, x), lambda x: (x * 2.0,) * 2])
