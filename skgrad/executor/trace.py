@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -61,7 +62,7 @@ class Tracer:
     ) -> Any:
         """Record an equation and return the variables of its outputs."""
         inputs = tuple(self.lift(arg, primitive.name) for arg in args)
-        expected = primitive.shape_rule(*inputs, **params)
+        expected = _expected(primitive, inputs, params)
         several = not isinstance(expected, Abstract)
         outputs = tuple(map(self.variable, expected if several else (expected,)))
         frame = self._differentiated or user_frame(sys._getframe(1))
@@ -99,6 +100,20 @@ class Tracer:
             self.constants[variable] = data  # also keeps id(data) from being reused
             self._lifted[id(data)] = variable
         return self._lifted[id(data)]
+
+
+def _expected(
+    primitive: Primitive, inputs: tuple[Variable, ...], params: dict[str, Any]
+) -> Any:
+    """Return the shapes and dtypes of the outputs, of elementwise ones remembered."""
+    if primitive.expression is None or params:
+        return primitive.shape_rule(*inputs, **params)
+    return _of_elements(primitive, *[Abstract(v.shape, v.dtype) for v in inputs])
+
+
+@lru_cache(1024)
+def _of_elements(primitive: Primitive, *operands: Abstract) -> Any:
+    return primitive.shape_rule(*operands)
 
 
 def user_frame(frame: FrameType | None) -> Frame | None:
