@@ -69,6 +69,8 @@ class BaseGradientEstimator(
     _auto_batch_size: ClassVar[int] = 200
     # Whether X may be sparse: only a first layer that is linear multiplies it as it is.
     _takes_sparse: ClassVar[bool] = False
+    # Whether a fit without minibatches begins with sums over all elements of all rows.
+    _sums_all_rows: ClassVar[bool] = False
 
     # --- what subclasses give -----------------------------------------------------
 
@@ -336,12 +338,11 @@ class BaseGradientEstimator(
         takes as long as a tenth of a fit of squared error.
         """
         known = isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64)
-        if not known or X.ndim != 2 or X.size < MANY_ELEMENTS:
+        if not self._sums_all_rows or not known or X.ndim != 2:
             return False
-        solved = type(self)._solved is not BaseGradientEstimator._solved
         classes_may_be_absent = getattr(self, "class_weight", None) is not None
-        partly = solved or self.early_stopping or classes_may_be_absent
-        return not (partly or self._is_network or uses_minibatches(self))
+        partly = self.early_stopping or classes_may_be_absent or uses_minibatches(self)
+        return X.size >= MANY_ELEMENTS and not partly
 
     def _check_seen(self, X: Any) -> None:
         """Refuse inputs that are not finite and were not looked at before the fit."""

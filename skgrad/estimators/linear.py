@@ -259,6 +259,7 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
     """
 
     _takes_sparse: ClassVar[bool] = True
+    _sums_all_rows: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -398,6 +399,7 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
     """
 
     _takes_sparse: ClassVar[bool] = True
+    _sums_all_rows: ClassVar[bool] = True
 
     def __init__(
         self,
