@@ -115,13 +115,15 @@ class CompiledExecutor:
             _planned[graph] = _Planned(graph)
         self._shared = _planned[graph]
         self.graph = self._shared.graph
+        self.backend: Any = importlib.import_module("skgrad.backend.cpu.backend")
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
     def plan(self, n_carry: int = 0, varying: tuple[str, ...] = ()) -> Plan:
         """Return the instructions for a way of running; made at its first use."""
         key = (n_carry, varying)
         if key not in self._plans:
-            self._plans[key] = self._shared.plan(*key).with_own_memory()
+            plan = self._shared.plan(*key, self.backend)
+            self._plans[key] = plan.with_own_memory()
         return self._plans[key]
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
@@ -154,14 +156,13 @@ class _Planned:
         for transform in COMPILED_PASSES:
             graph = checked(transform(graph))
         self.graph = checked(fuse(graph))
-        self.backend: Any = importlib.import_module("skgrad.backend.cpu.backend")
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
-    def plan(self, n_carry: int, varying: tuple[str, ...]) -> Plan:
+    def plan(self, n_carry: int, varying: tuple[str, ...], backend: Any) -> Plan:
         """Return the instructions for a way of running."""
-        key = (n_carry, varying)
+        key = (n_carry, varying, backend)
         if key not in self._plans:
-            self._plans[key] = Plan(self.graph, n_carry, varying, self.backend)
+            self._plans[key] = Plan(self.graph, n_carry, varying, backend)
         return self._plans[key]
 
 
