@@ -15,9 +15,10 @@ from skgrad.executor.graph import Graph, Variable, checked
 
 __all__ = ["simplified"]
 
-# Graphs that are kept, the ones used last, and the bytes of constants that one may
-# have: a fit has two to five graphs of some 50 equations.
-MOST_GRAPHS, MOST_BYTES = 128, 4096
+# Graphs that are kept, the ones used last, and how large one may be: a fit has two to
+# five of some 50 equations, which take 50 KB each with their plans. Recurrences unroll
+# to tens of thousands.
+MOST_GRAPHS, MOST_EQUATIONS, MOST_BYTES = 64, 500, 4096
 
 _known: dict[Hashable, Graph] = {}
 
@@ -62,11 +63,11 @@ def simplified(graph: Graph, passes: Sequence[Callable[[Graph], Graph]]) -> Grap
 def _content(graph: Graph) -> Hashable | None:
     """Return what is equal for equal graphs only, or None for those not to be kept.
 
-    Users' primitives are not kept alive, and large constants neither.
+    Users' primitives are not kept alive, and large graphs and constants neither.
     """
     size = sum(value.nbytes for value in graph.constants.values())
     ours = all(is_registered(e.primitive) for e in graph.equations)
-    if size > MOST_BYTES or not ours:
+    if size > MOST_BYTES or len(graph.equations) > MOST_EQUATIONS or not ours:
         return None
     numbers: dict[Variable, int] = {}
     for variable in (*graph.inputs, *graph.constants):
