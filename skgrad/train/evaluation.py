@@ -148,18 +148,13 @@ class Evaluation:
         return (*flat, self.buffers, self.hyper)
 
     def _row_groups(self) -> list[tuple[Data, list[list[Array]]]]:
-        """Return the blocks of one shape together, and the first of them.
-
-        Views of rows are made once; queries are copies, made when they are needed.
-        """
-        if self._groups:
-            return self._groups
-        groups = []
-        for _, group in groupby(self.data.blocks(), key=lambda block: block.X.shape):
-            blocks = list(group)
-            groups.append((blocks[0], [tree_leaves(batch_of(b)) for b in blocks]))
-        self._groups = groups if isinstance(self.data, Data) else []
-        return groups
+        """Return the blocks of one shape together, and the first; made once."""
+        if not self._groups:
+            groups = groupby(self.data.blocks(), key=lambda block: block.X.shape)
+            for blocks in (list(group) for _, group in groups):
+                leaves = [tree_leaves(batch_of(block)) for block in blocks]
+                self._groups.append((blocks[0], leaves))
+        return self._groups
 
     def _program(self, function: Traced, before: tuple[Any, ...], block: Data) -> Any:
         key = function, block.X.shape
