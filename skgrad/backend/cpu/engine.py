@@ -16,12 +16,25 @@ __all__ = ["compiled", "loaded", "target"]
 
 
 @cache
+def _features() -> str:
+    """Return the processor's features, and that its longest vectors are to be used.
+
+    LLVM prefers half of 512 bits where whole ones may slow the clock. The products take
+    whole ones anyway, and the kernels between them gain: logistic regression at
+    100,000 x 50 and networks of 64 and 100 units took 0.95 of the time.
+    """
+    features = llvm.get_host_cpu_features()
+    longest = ",-prefer-256-bit" if features.get("avx512f") else ""
+    return str(features.flatten()) + longest
+
+
+@cache
 def _machine() -> llvm.TargetMachine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=_features(),
         opt=3,
         reloc="pic",
     )
@@ -36,7 +49,7 @@ def target() -> str:
             ".".join(map(str, llvm.llvm_version_info)),
             llvm.get_default_triple(),
             llvm.get_host_cpu_name(),
-            llvm.get_host_cpu_features().flatten(),
+            _features(),
         )
     )
 
