@@ -400,7 +400,7 @@ def check_prediction(name, number, X_kind, y_kind, w_kind):
     if method == "score":
         assert isinstance(result, float)
     else:
-        rows = np.asarray(made(INPUTS, X_kind, X)).shape
+        rows = np.shape(made(INPUTS, X_kind, X))
         assert result.shape == (rows[0], *expected[method].shape[1:])
         assert result.dtype == expected[method].dtype
         assert not (result != result).any()  # NaN; a rate may be infinite

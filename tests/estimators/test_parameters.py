@@ -50,11 +50,11 @@ def make(cls, **params):
 
 
 def make_data(cls):
-    """Return what an estimator is fitted to."""
+    """Return what an estimator is fitted to, by name."""
     X = np.random.default_rng(0).normal(size=(30, 3))
     if "Ranker" in cls.__name__:
-        return X, X[:, 0], np.arange(30) % 10
-    return X, X[:, 0] > 0 if "Classifier" in cls.__name__ else X[:, 0]
+        return {"X": X, "y": X[:, 0], "qid": np.arange(30) % 10}
+    return {"X": X, "y": X[:, 0] > 0 if "Classifier" in cls.__name__ else X[:, 0]}
 
 
 # ------------------------------------------------------------------- construction
@@ -99,7 +99,7 @@ def test_parameters_are_stored_untouched(cls):
     assert model.alpha == "x"
     model = make(cls, max_iter=2, tol=None, optimizer=optim.Adam(b1=0.5))
     before = model.get_params()
-    model.fit(*make_data(cls))
+    model.fit(**make_data(cls))
     after = model.get_params()
     assert before.keys() == after.keys()
     assert all(before[k] is after[k] or before[k] == after[k] for k in before)
@@ -145,7 +145,7 @@ def test_names_become_objects_when_a_part_is_set(cls, start, name, value, object
     ],
 )
 def test_parameters_of_a_loss(loss, name, value):
-    X, y = make_data(MLPRegressor)
+    X, y = make_data(MLPRegressor).values()
     model = GradientLinearRegressor(loss=loss).set_params(**{name: value})
     direct = type(model.loss)(**{name.partition("__")[2]: value})
     expected = GradientLinearRegressor(loss=direct).fit(X, y**2)
@@ -165,7 +165,7 @@ def test_parameters_of_a_module():
     copied = clone(model).set_params(module__hidden=5)
     assert model.module_params == {"hidden": 3}
     assert copied.get_params()["module__hidden"] == 5
-    X, y = make_data(ModuleRegressor)
+    X, y = make_data(ModuleRegressor).values()
     copied.set_params(max_iter=1, tol=None).fit(X, y)
     assert copied.module_.network[0].weight.shape == (5, 3)
     assert ModuleRegressor(module=Residual).set_params(module__hidden=5).module_params
@@ -220,7 +220,7 @@ def test_an_optimizer_can_be_chosen_and_set_in_one_call():
 
 
 def test_objects_of_every_kind_fit_as_their_names_do():
-    X, y = make_data(MLPRegressor)
+    X, y = make_data(MLPRegressor).values()
     same = {
         "loss": ["squared_error", losses.SquaredError(), losses.SquaredError],
         "optimizer": ["adam", optim.Adam(), optim.Adam],
@@ -291,7 +291,7 @@ def test_a_wrong_value_is_refused_by_name(cls, name):
     for value in INVALID[name]:
         model = make(cls, **extra).set_params(**{name: value})
         with pytest.raises(ValueError, match=name):
-            model.fit(*data)
+            model.fit(**data)
 
 
 @pytest.mark.parametrize(
@@ -309,21 +309,21 @@ def test_a_wrong_value_is_refused_by_name(cls, name):
     ],
 )
 def test_a_wrong_part_is_refused_by_name(params, message):
-    X, y = make_data(MLPRegressor)
+    X, y = make_data(MLPRegressor).values()
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**params).fit(X, y)
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
 def test_a_dtype_in_each_spelling(dtype):
-    X, y = make_data(MLPRegressor)
+    X, y = make_data(MLPRegressor).values()
     model = MLPRegressor(dtype=dtype, max_iter=1, tol=None).fit(X, y)
     assert model.predict(X).dtype == np.float32
 
 
 @pytest.mark.parametrize("optimizer", [optim.LBFGS, optim.LBFGS(), "auto"])
 def test_optimizers_of_all_rows(optimizer):
-    X, y = make_data(GradientLinearRegressor)
+    X, y = make_data(GradientLinearRegressor).values()
     GradientLinearRegressor(optimizer=optimizer).fit(X, y)
 
 
