@@ -7,17 +7,20 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy.linalg.blas
 import scipy.sparse
 
 from skgrad.typing import Array
 
 __all__ = ["Columns", "DenseColumns", "SparseColumns", "columns_of"]
 
-# Elements of what is made of some rows or columns at a time.
-BLOCK = 2**22
+# Elements of what is made of some rows at a time.
+BLOCK = 2**20
 # From so large a part of the columns on, all of them are read: one product is faster
 # than many.
-MOST = 0.5
+MOST = 0.7
+# So few neighbours are added one by one, in place: a product makes a vector more.
+FEW = 4
 
 
 class Columns:
@@ -133,7 +136,11 @@ class DenseColumns(Columns):
             return self.times(whole)
         total = np.zeros((self.shape[0], len(coef)))
         for columns, at in self._runs(which) if len(which) else ():
-            total += _product(coef[:, at], self.rows[columns])
+            if len(coef) == 1 and at.stop - at.start < FEW:
+                for row, factor in zip(self.rows[columns], coef[0, at], strict=True):
+                    scipy.linalg.blas.daxpy(row, total[:, 0], a=factor)
+            else:
+                total += _product(coef[:, at], self.rows[columns])
         return total
 
     def pulled(self, rows: Array, which: Array | None = None) -> Array:

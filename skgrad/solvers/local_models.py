@@ -67,11 +67,16 @@ class GramModel:
         sides: Array,
         strength: float,
         target: float,
+        guess: Array | None = None,
     ) -> tuple[Array, Array]:
-        """Return coefficients (k, q) and intercepts at the minimum of the model."""
+        """Return coefficients (k, q) and intercepts at the minimum of the model.
+
+        Coordinate descent starts at a guess of the coefficients, if there is one.
+        """
         coef, intercept = point.coef[:, which].copy(), point.intercept.copy()
+        parts = which, gradient, sides, coef, intercept, strength, target, guess
         for block in self.blocks:
-            block.solve(which, gradient, sides, coef, intercept, strength, target)
+            block.solve(*parts)
         return coef, intercept
 
     def learn(self, which: Array, *changes: Array) -> None:
@@ -90,6 +95,7 @@ class _Block:
 
     def clear(self) -> None:
         """Forget all but the intercepts."""
+        self.places: tuple[Array, Array, Array, Array] | None = None
         m = len(self.classes) * self.model.problem.fit_intercept
         self.of_class = np.arange(m)
         self.feature = np.full(m, -1)
@@ -128,18 +134,29 @@ class _Block:
                     G[within, at] = columns.gram(w, new, new, dtype)
                     G[at, within] = G[within, at].T
         G[q:, :q] = G[:q, q:].T
-        self.G = G
+        self.G, self.places = G, None
         self.of_class = np.concatenate([self.of_class, np.repeat(np.arange(m), r)])
         self.feature = np.concatenate([self.feature, np.tile(new, m)])
 
+    def _places(self, which: Array) -> tuple[Array, Array, Array]:
+        """Return class and place in `which` of each coordinate, and the intercepts."""
+        if self.places is None or self.places[0] is not which:
+            classes = np.asarray(self.classes, dtype=np.int64)[self.of_class]
+            at = np.searchsorted(which, np.maximum(self.feature, 0))
+            ends = np.flatnonzero(self.feature < 0)
+            # What is read for intercepts is of no matter, but it must be there.
+            at = np.minimum(at, max(0, len(which) - 1))
+            self.places = which, classes, at, ends
+        return self.places[1:]
+
     def _gathered(self, which: Array, rows: Array, ends: Array) -> Array:
         """Return numbers of coefficients (k, q) and intercepts (k,) by coordinate."""
-        at = np.searchsorted(which, np.maximum(self.feature, 0))
-        classes = np.asarray(self.classes)[self.of_class]
+        classes, at, of_ends = self._places(which)
         if not len(which):
             return ends[classes]
-        inner = rows[classes, np.minimum(at, len(which) - 1)]
-        return np.where(self.feature < 0, ends[classes], inner)
+        found = rows[classes, at]
+        found[of_ends] = ends[classes[of_ends]]
+        return found
 
     def solve(
         self,
@@ -150,6 +167,7 @@ class _Block:
         intercept: Array,
         strength: float,
         target: float,
+        guess: Array | None,
     ) -> None:
         """Put the minimum of the model in the place of coefficients and intercepts."""
         problem = self.model.problem
@@ -169,23 +187,26 @@ class _Block:
         diagonal = self.G.diagonal().copy()
         stiff = ((diagonal + l2) / scale**2).max(initial=1e-300)
         self.G[np.diag_indices_from(self.G)] = diagonal + l2
+        start, slope = b, -g - l2 * b
+        if guess is not None:
+            start = self._gathered(which, guess, intercept)
+            slope -= self.G @ (start - b)
         minimum = descend_gram(
             self.G,
-            -g - l2 * b,
+            slope,
             l1,
             low,
             high,
-            b,
+            start,
             tol=target**2 / stiff,
             max_sweeps=MAX_SWEEPS,
         )
         self.G[np.diag_indices_from(self.G)] = diagonal
         found = minimum.coef
-        classes = np.asarray(self.classes)[self.of_class]
-        ends = self.feature < 0
+        classes, at, ends = self._places(which)
         intercept[classes[ends]] = found[ends]
-        inner = ~ends
-        coef[classes[inner], np.searchsorted(which, self.feature[inner])] = found[inner]
+        inner = np.flatnonzero(self.feature >= 0)
+        coef[classes[inner], at[inner]] = found[inner]
 
     def learn(
         self,
@@ -250,6 +271,7 @@ class ColumnModel:
         sides: Array,
         strength: float,
         target: float,
+        guess: Array | None = None,
     ) -> tuple[Array, Array]:
         """Return coefficients (k, q) and intercepts at the minimum of the model."""
         problem = self.problem

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.solvers.columns import MOST
 from skgrad.solvers.local_models import ColumnModel, GramModel
 from skgrad.solvers.path_problem import PathProblem, Point
 from skgrad.solvers.strengths import (
@@ -26,6 +25,9 @@ GRAM_MOST = 3000
 # At least so many coordinates come into such a matrix at a time, or so large a part of
 # those in it.
 BATCH, GROWTH = 16, 0.5
+# From so large a part of the coordinates on, the gradient is computed for all of them:
+# what is not in the working set needs it once for each strength anyway.
+EVERY = 0.5
 # Second derivatives are computed anew where a step leaves so much of the residual.
 SLOW = 0.3
 # Inner problems are solved to so small a part of the residual that is asked for, or of
@@ -126,6 +128,9 @@ class _Solver:
         self.size = 1.0
         self.gradient = np.zeros((problem.n_outputs, p))  # where it was last computed
         self.up_to_date = False
+        # The last strength with its solution; and the one before it, with what part of
+        # the change from that to this is to come next.
+        self.before: tuple[float, Point, Array] | None = None
         self.last: tuple[float, Point, Array] | None = None
         # The coordinates that may move: not penalised, or not zero at the start.
         coef = np.clip(np.zeros((problem.n_outputs, p)), problem.low, problem.high)
@@ -211,21 +216,24 @@ class _Solver:
         the solutions are so between changes of the active set.
         """
         self.strength = strength
-        if not self.problem.quadratic:
+        self.last = None
+        if self.before is not None and self.before[0] > before:
+            part = (before - strength) / (self.before[0] - before)
+            self.last = (part, self.before[1], self.before[2])
+        gradient = self.gradient.copy() if self.problem.quadratic else self.gradient
+        self.before = (before, self.point, gradient)
+        if self.last is None or not self.problem.quadratic:
             return
-        last, self.last = self.last, (before, self.point, self.gradient.copy())
-        if last is None or last[0] <= before:
-            return
-        part = (before - strength) / (last[0] - before)
-        parts = zip(self.point[:3], last[1][:3], strict=True)
-        coef, intercept, raw = (now + part * (now - then) for now, then in parts)
+        part, then, gradient_then = self.last
+        parts = zip(self.point[:3], then[:3], strict=True)
+        coef, intercept, raw = (now + part * (now - was) for now, was in parts)
         inside = (coef >= self.problem.low) & (coef <= self.problem.high)
         if not inside.all():
             return
         point = self.problem.at(coef, intercept, raw)
         if self._value(point) < self._value(self.point):
             self.point = point
-            self.gradient = self.gradient + part * (self.gradient - last[2])
+            self.gradient = gradient + part * (gradient - gradient_then)
 
     def _admit(self, features: Array) -> None:
         """Take features into the working set, if there are new ones in it."""
@@ -277,9 +285,12 @@ class _Solver:
             if n_steps and residual > SLOW * last:
                 model.renew(self.point)
             last = residual
-            target = max(INNER * self.tol * self.size, INNER_NOW * residual)
+            target = INNER * self.tol * self.size
+            if not self.problem.quadratic:  # the model is not exact
+                target = max(target, INNER_NOW * residual)
             before = self.point
-            if not self._step(model, which, gradient, sides, target):
+            guess = self._guess(which) if n_steps == n_before == 0 else None
+            if not self._step(model, which, gradient, sides, target, guess):
                 return n_steps + 1
             old, old_sides = gradient, sides
             gradient, sides = self._gradient(which)
@@ -297,7 +308,7 @@ class _Solver:
         sides = self.point.slope.sum(axis=0)
         if not self.up_to_date:
             # Where it costs no more, those of all coefficients are computed.
-            every = len(which) > MOST * self.columns.shape[1] or self.columns.sparse
+            every = len(which) > EVERY * self.columns.shape[1] or self.columns.sparse
             if every:
                 self.gradient = self._pulled()
             else:
@@ -320,13 +331,29 @@ class _Solver:
             self.model.admit(which)
         return self.model
 
+    def _guess(self, which: Array) -> Array | None:
+        """Return where the last change of the coefficients leads to, if it goes on."""
+        if self.last is None or self.problem.quadratic:
+            return None
+        part, then = self.last[0], self.last[1].coef[:, which]
+        now = self.point.coef[:, which]
+        guess = now + part * (now - then)
+        guess = np.where(guess * now > 0, guess, 0.0)
+        return np.clip(guess, self.problem.low[:, which], self.problem.high[:, which])
+
     def _step(
-        self, model: Any, which: Array, gradient: Array, sides: Array, target: float
+        self,
+        model: Any,
+        which: Array,
+        gradient: Array,
+        sides: Array,
+        target: float,
+        guess: Array | None,
     ) -> bool:
         """Take a step, or a part of it that goes down; tell whether there is one."""
         for tries in (3, MAX_HALVINGS):
             coef, intercept = model.solve(
-                self.point, which, gradient, sides, self.strength, target
+                self.point, which, gradient, sides, self.strength, target, guess
             )
             with np.errstate(over="ignore", invalid="ignore"):  # no step then
                 new = self._downhill(which, coef, intercept, tries)
@@ -342,7 +369,8 @@ class _Solver:
         """Return the first point on the way back whose value is no larger, if any."""
         point, value, length = self.point, self._value(self.point), 1.0
         move, shift = coef - point.coef[:, which], intercept - point.intercept
-        raw = self.columns.times(move, which) + shift
+        moved = move.any(axis=0)
+        raw = self.columns.times(move[:, moved], which[moved]) + shift
         for _ in range(tries):
             whole = point.coef.copy()
             # The end itself, to the bit: what is zero there is zero.
