@@ -29,12 +29,15 @@ class ColumnMinimum(NamedTuple):
         Sweeps used.
     converged : bool
         Whether the last sweep went over all columns and changed none by much.
+    slope : array of shape (n,)
+        t at the minimum, the change of the intercept included.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skgrad.solvers.column_descent import ColumnMinimum
-    >>> ColumnMinimum(np.ones(1), 0.0, n_sweeps=2, converged=True).coef
+    >>> one = np.ones(1)
+    >>> ColumnMinimum(one, 0.0, n_sweeps=2, converged=True, slope=one).coef
     array([1.])
     """
 
@@ -42,6 +45,7 @@ class ColumnMinimum(NamedTuple):
     shift: float
     n_sweeps: int
     converged: bool
+    slope: Array
 
 
 def minimize_columns(
@@ -145,17 +149,20 @@ def minimize_columns(
     make = compiled.sweeper if columns[0].size >= COMPILED_FROM else sweeper
     sweep = make(columns, vectors, tol)
     everything = order[(curvature + penalties[1])[order] > 0]
-    n_sweeps = 0
-    while n_sweeps < max_sweeps:
+    n_sweeps, converged = 0, False
+    while n_sweeps < max_sweeps and not converged:
         n_sweeps += 1
         if sweep(everything, 1):
             converged = bool(np.isfinite(shift[0]) and np.isfinite(b).all())
-            return ColumnMinimum(b, float(shift[0]), n_sweeps, converged)
+            break
         at = b[everything]
         low, high = bounds[0][everything], bounds[1][everything]
         free = everything[(at != 0) & (low < at) & (at < high)]
         n_sweeps += sweep(free, max_sweeps - n_sweeps) or max_sweeps
-    return ColumnMinimum(b, float(shift[0]), max_sweeps, converged=False)
+    t += shift[0] * weights
+    return ColumnMinimum(
+        b, float(shift[0]), min(n_sweeps, max_sweeps), converged, slope=t
+    )
 
 
 def sweeper(columns: Any, vectors: list[Array], tol: float) -> Callable[..., int]:

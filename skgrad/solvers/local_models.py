@@ -68,7 +68,7 @@ class GramModel:
         strength: float,
         target: float,
         guess: Array | None = None,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, None]:
         """Return coefficients (k, q) and intercepts at the minimum of the model.
 
         Coordinate descent starts at a guess of the coefficients, if there is one.
@@ -77,7 +77,7 @@ class GramModel:
         parts = which, gradient, sides, coef, intercept, strength, target, guess
         for block in self.blocks:
             block.solve(*parts)
-        return coef, intercept
+        return coef, intercept, None
 
     def learn(self, which: Array, *changes: Array) -> None:
         """Correct the matrix by a step and the change of the gradient."""
@@ -272,12 +272,16 @@ class ColumnModel:
         strength: float,
         target: float,
         guess: Array | None = None,
-    ) -> tuple[Array, Array]:
-        """Return coefficients (k, q) and intercepts at the minimum of the model."""
+    ) -> tuple[Array, Array, Array | None]:
+        """Return coefficients (k, q) and intercepts at the minimum of the model.
+
+        For a quadratic loss also what the raw predictions (n, k) change by.
+        """
         problem = self.problem
         self.renew(point)
         coef, intercept = point.coef[:, which].copy(), point.intercept.copy()
         l1, l2 = strength * problem.l1, strength * problem.l2
+        raw = np.empty_like(point.raw) if problem.quadratic else None
         for a, (w, side, h) in enumerate(self.prepared):
             stiff = ((h + l2) / problem.scale**2)[which].max(initial=1e-300)
             found = minimize_columns(
@@ -295,7 +299,9 @@ class ColumnModel:
             )
             coef[a] = found.coef[which]
             intercept[a] += found.shift
-        return coef, intercept
+            if raw is not None:  # slopes are differences of raw predictions then
+                raw[:, a] = (found.slope - point.slope[:, a]) / w
+        return coef, intercept, raw
 
     def learn(self, which: Array, *changes: Array) -> None:
         """Learn nothing: the next step takes second derivatives of its own."""

@@ -32,7 +32,7 @@ EVERY = 0.5
 SLOW = 0.3
 # Inner problems are solved to so small a part of the residual that is asked for, or of
 # the present one.
-INNER, INNER_NOW = 0.3, 0.1
+INNER, INNER_NOW = 0.3, 0.3
 MAX_HALVINGS = 30
 # A value that rises by so small a part of it is no larger.
 ROUNDING = 1e-14
@@ -128,6 +128,7 @@ class _Solver:
         self.size = 1.0
         self.gradient = np.zeros((problem.n_outputs, p))  # where it was last computed
         self.up_to_date = False
+        self.known: tuple[Point, float, Array] | None = None  # residuals
         # The last strength with its solution; and the one before it, with what part of
         # the change from that to this is to come next.
         self.before: tuple[float, Point, Array] | None = None
@@ -158,23 +159,23 @@ class _Solver:
             problem.l1_ratio,
         )
         grid = grid_of(strengths, largest, eps)
+        coefs = np.empty((len(grid), *self.point.coef.shape))
         found: list[tuple[Any, ...]] = []
         before = max(largest, grid[0])
-        for strength in grid:
+        for at, strength in enumerate(grid):
             steps_and_residual = self._solve(float(strength), before)
             before = float(strength)
             point = self.point
             intercept = point.intercept - point.coef @ self.columns.centre
-            found.append((point.coef, intercept, point.loss, *steps_and_residual))
-            losses = [one[2] for one in found]
+            coefs[at] = point.coef
+            found.append((intercept, point.loss, *steps_and_residual))
+            losses = [one[1] for one in found]
             if not given and ends_early and ends(null_loss, losses):
                 break
-        coef, intercepts, loss, n_steps, residual = map(
-            np.array, zip(*found, strict=True)
-        )
-        done = grid[: len(found)]
+        intercepts, loss, n_steps, residual = map(np.array, zip(*found, strict=True))
+        done, coefs = grid[: len(found)], coefs[: len(found)]
         return Path(
-            done, coef, intercepts, loss, residual, null_loss, self.size, n_steps
+            done, coefs, intercepts, loss, residual, null_loss, self.size, n_steps
         )
 
     def _start(self) -> None:
@@ -202,7 +203,7 @@ class _Solver:
             n_steps += self._descend(n_steps)
             if not self.up_to_date:
                 self.gradient, self.up_to_date = self._pulled(), True
-            residuals = self._residuals(self.gradient)
+            residuals = self._all_residuals()
             wrong = (residuals > self.tol * self.size).any(axis=0)
             wrong[self.working] = False
             if not wrong.any() or n_steps >= self.max_iter:
@@ -265,6 +266,13 @@ class _Solver:
         found = residuals(u, b, self.strength * self.l1[which], bounds)
         return np.asarray(found / problem.scale[which])
 
+    def _all_residuals(self) -> Array:
+        """Return those of all coordinates, whose gradient is up to date."""
+        key = self.point, self.strength
+        if self.known is None or self.known[0] is not key[0] or self.known[1] != key[1]:
+            self.known = (*key, self._residuals(self.gradient))
+        return self.known[2]
+
     def _value(self, point: Point) -> float:
         b = point.coef
         penalty = self.l1 @ np.abs(b).sum(axis=0) + 0.5 * (self.l2 @ (b**2).sum(axis=0))
@@ -277,7 +285,10 @@ class _Solver:
         gradient, sides = self._gradient(which)
         last = np.inf
         for n_steps in range(self.max_iter - n_before):
-            residual = self._residuals(gradient, which).max(initial=0.0)
+            if self.up_to_date:
+                residual = self._all_residuals()[:, which].max(initial=0.0)
+            else:
+                residual = self._residuals(gradient, which).max(initial=0.0)
             if self.problem.fit_intercept:
                 residual = max(residual, np.abs(sides).max())
             if residual <= self.tol * self.size:
@@ -286,7 +297,9 @@ class _Solver:
                 model.renew(self.point)
             last = residual
             target = INNER * self.tol * self.size
-            if not self.problem.quadratic:  # the model is not exact
+            if self.problem.quadratic:  # one step should do, but where it does not
+                target *= 10.0 / 10.0**n_steps
+            else:  # the model is not exact
                 target = max(target, INNER_NOW * residual)
             before = self.point
             guess = self._guess(which) if n_steps == n_before == 0 else None
@@ -352,11 +365,11 @@ class _Solver:
     ) -> bool:
         """Take a step, or a part of it that goes down; tell whether there is one."""
         for tries in (3, MAX_HALVINGS):
-            coef, intercept = model.solve(
+            coef, intercept, raw = model.solve(
                 self.point, which, gradient, sides, self.strength, target, guess
             )
             with np.errstate(over="ignore", invalid="ignore"):  # no step then
-                new = self._downhill(which, coef, intercept, tries)
+                new = self._downhill(which, coef, intercept, raw, tries)
             if new is not None:
                 self.point, self.up_to_date = new, False
                 return True
@@ -364,13 +377,19 @@ class _Solver:
         return False
 
     def _downhill(
-        self, which: Array, coef: Array, intercept: Array, tries: int
+        self,
+        which: Array,
+        coef: Array,
+        intercept: Array,
+        raw: Array | None,
+        tries: int,
     ) -> Point | None:
         """Return the first point on the way back whose value is no larger, if any."""
         point, value, length = self.point, self._value(self.point), 1.0
         move, shift = coef - point.coef[:, which], intercept - point.intercept
-        moved = move.any(axis=0)
-        raw = self.columns.times(move[:, moved], which[moved]) + shift
+        if raw is None:
+            moved = move.any(axis=0)
+            raw = self.columns.times(move[:, moved], which[moved]) + shift
         for _ in range(tries):
             whole = point.coef.copy()
             # The end itself, to the bit: what is zero there is zero.
