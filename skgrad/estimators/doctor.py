@@ -180,8 +180,9 @@ def _duplicate_columns(case: Case) -> str | None:
     return (
         f"Inputs of {case.name} are equal in all training rows: "
         f"{_listed([' = '.join(map(case.column, group)) for group in groups])}. Only "
-        "the sum of their coefficients is determined. Drop all but one, or set alpha > "
-        "0 with l1_ratio < 1, which shares it equally."
+        "the sum of their coefficients is determined. Drop all but one, or set "
+        f"{'' if e._is_path else 'alpha > 0 with '}l1_ratio < 1, which shares it "
+        "equally."
     )
 
 
@@ -237,6 +238,13 @@ def _more_epochs(case: Case) -> str | None:
     out_of_epochs = case.fit.reason is StopReason.MAX_ITER and tol is not None
     if not out_of_epochs or _rate_too_low(case) is not None:
         return None
+    if case.estimator._is_path:
+        return (
+            f"Some strengths of the path of {case.name}, or of a fold, were left "
+            f"after max_iter={case.work.max_iter} steps without converging to "
+            f"tol={tol}. Increase max_iter, raise tol, or end the path earlier with a "
+            "larger eps or other alphas: weak penalties take the most steps."
+        )
     unit = "epoch" if case.stochastic else "iteration"
     rate = "the learning rate or " if case.stochastic else ""
     made = f"{case.name} made max_iter={case.work.max_iter} {unit}s"
@@ -400,7 +408,7 @@ def _all_zero_coefficients(case: Case) -> str | None:
     e, objective = case.estimator, case.work.objective
     alpha, l1_ratio = e._penalty()
     l1 = alpha * l1_ratio
-    if e._is_network or not l1 or case.fit.params[objective.mask].any():
+    if e._is_network or e._is_path or not l1 or case.fit.params[objective.mask].any():
         return None
     gradient = case.work.gradient(case.fit.params)
     most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / l1_ratio

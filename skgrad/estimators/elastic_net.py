@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Real
+import copy
+from dataclasses import replace
+from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -12,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgrad.core.params import ParamsMixin
 from skgrad.estimators.constraints import penalty_factors
-from skgrad.estimators.fitting import Fitting
+from skgrad.estimators.fitting import Fitting, Rows
 from skgrad.estimators.linear import BaseGradientLinear
 from skgrad.estimators.parameters import documented
-from skgrad.estimators.path_fits import Grid, PathFits
-from skgrad.estimators.sklearn_private import Interval
+from skgrad.estimators.path_fits import STEPS, Grid, HeldOut, PathFits, Split
+from skgrad.estimators.sklearn_private import Interval, num_samples
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.losses import KinkedLoss, Loss
@@ -40,6 +42,8 @@ class BaseElasticNetCV(BaseGradientLinear):
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "tol": [Interval(Real, 0, None, closed="neither")],
     }
+    _is_path: ClassVar[bool] = True
+    _if_kinked: ClassVar[str] = ""  # what to do then
     optimizer: ClassVar[str] = "auto"
     warm_start: ClassVar[bool] = False
     early_stopping: ClassVar[bool] = False
@@ -49,41 +53,120 @@ class BaseElasticNetCV(BaseGradientLinear):
     random_state: ClassVar[int] = 0
 
     def _penalty(self) -> tuple[float, float]:
-        return 0.0, 0.0  # it is the solver's
+        # While it fits, the penalty is the solver's.
+        return getattr(self, "alpha_", 0.0), getattr(self, "l1_ratio_", 0.0)
 
     def _make_optimizer(self, loss: Loss, module: Any) -> Any:
         if isinstance(loss, KinkedLoss):
             raise ParameterError(
                 f"The 'loss' parameter of {type(self).__name__} must be smooth. Got "
-                f"{loss.name!r}, which has a kink: fit one strength with "
-                "GradientLinearRegressor or, for quantiles, QuantileRegressor."
+                f"{loss.name!r}, which has a kink. {self._if_kinked}"
             )
         return CoordinateDescent()
+
+    # --- the rows -----------------------------------------------------------------
+
+    @property
+    def _has_row_numbers(self) -> bool:
+        """Whether cv is splits by the numbers of rows, those of weight zero counted."""
+        return not (
+            self.cv is None
+            or isinstance(self.cv, Integral)
+            or hasattr(self.cv, "split")
+        )
+
+    def _rows(self, X, y, sample_weight, groups=None, *, dtype, reset) -> Rows:
+        if self._has_row_numbers:
+            groups = np.arange(num_samples(X))  # rows of weight zero will be left out
+        return super()._rows(X, y, sample_weight, groups, dtype=dtype, reset=reset)
+
+    def _splits(self, rows: Rows) -> list[Split]:
+        """Return the rows of each fold; none may be empty."""
+        splitter = check_cv(self.cv, rows.y, classifier=self._task == "classification")
+        found: list[Split] = []
+        for parts in splitter.split(rows.X, rows.y, rows.groups):
+            is_train, is_test = (self._marked(part, rows) for part in parts)
+            if not is_train.any() or not is_test.any():
+                raise ParameterError(
+                    f"The 'cv' parameter of {type(self).__name__} must leave rows with "
+                    "a positive weight to train on and rows to predict. Split "
+                    f"{len(found)} has {is_train.sum()} and {is_test.sum()} of "
+                    f"{len(rows.w)}."
+                )
+            found.append(Split(np.flatnonzero(~is_train), np.flatnonzero(is_test)))
+        return found
+
+    def _marked(self, numbers: Any, rows: Rows) -> Array:
+        """Return which of the rows are meant."""
+        numbers = np.asarray(numbers)
+        if numbers.dtype == bool:
+            numbers = np.flatnonzero(numbers)
+        own: Any = rows.groups if self._has_row_numbers else np.arange(len(rows.w))
+        return np.isin(own, numbers)
 
     # --- the fit ------------------------------------------------------------------
 
     def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
         began = perf_counter()
-        fits = self._fits(work)
-        ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=np.float64))
-        grid = self._grid(fits.shape)
+        scorer = None if self.scoring == "loss" else self._scorer()
+        ratios = self._numbers("l1_ratio", self.l1_ratio, 1.0)
+        grid = self._grid(work.data.X.shape)
+        splits = self._splits(work.rows)
+        n_paths = len(ratios) * (1 + len(splits))
+        fits = self._fits(work, STEPS * n_paths * grid.size)
         try:
             paths = [fits.path(ratio, grid) for ratio in ratios]
         except FloatingPointError as error:
             raise DivergenceError(
-                f"The loss of {type(self).__name__} is not finite for the constant "
-                f"model: the targets are as large as {np.abs(work.data.y).max():.3g}.",
+                f"The loss of {type(self).__name__} for the constant model, or its "
+                "square, is beyond float64: the targets are as large as "
+                f"{np.abs(work.data.y).max():.3g}",
                 "Divide them by a power of ten, and look for numbers that stand for "
                 "missing values.",
             ) from error
-        self._scores(work, fits, ratios, paths)
-        best = self._chosen(ratios, paths)
-        path = paths[best[0]]
-        final = fits.polished(path, best[1], ratios[best[0]], self.max_iter)
-        self._keep(work, paths, final, best)
-        return self._fit_of(work, path, final, perf_counter() - began, on_epoch)
+        residuals: list[float] = []
 
-    def _fits(self, work: Fitting) -> PathFits:
+        def score(path: Path, rows: Array) -> Array:
+            residuals.append(float(path.residual.max()))
+            if scorer is None:
+                return fits.mean_losses(path, rows)
+            return self._scored_path(work, scorer, path, rows)
+
+        grids = [Grid(path.strengths, 1.0, self.tol, self.max_iter) for path in paths]
+        table = fits.folds(ratios, grids, splits, self.n_jobs, score)
+        weights = np.array([fits.w[split.test].sum() for split in splits])
+        held_out = HeldOut(table, weights, 1 if scorer is None else -1)
+        which, at = self._chosen(ratios, paths, held_out)
+        path = paths[which]
+        final = fits.polished(path, at, ratios[which], self.max_iter)
+        self._keep(work, path, final)
+        self._keep_held_out(held_out, which)
+        residuals += [float(one.residual.max()) for one in (*paths, final)]
+        reached = max(residuals) <= self.tol
+        seconds = perf_counter() - began
+        fit = work.in_one_step(
+            self._state_of(work, final), final.loss[0], seconds, on_epoch
+        )
+        return self._with_history(fit, [*path.loss[:at], final.loss[0]], reached)
+
+    def _numbers(self, name: str, value: Any, most: float) -> Array:
+        """Return a parameter of one or more numbers, each from 0 to the most."""
+        try:
+            numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        except (TypeError, ValueError):
+            numbers = np.empty(0)
+        inside = (numbers >= 0) & (numbers <= most)
+        if numbers.ndim != 1 or not len(numbers) or not inside.all():
+            one, kind = "a number", "in [0, 1]"
+            if name == "alphas":
+                one, kind = "a number of strengths", "finite and >= 0"
+            raise ParameterError(
+                f"The {name!r} parameter of {type(self).__name__} must be {one} or a "
+                f"sequence of numbers {kind}. Got {value!r}."
+            )
+        return numbers
+
+    def _fits(self, work: Fitting, n_runs: float) -> PathFits:
         X, data = work.rows.X, work.data
         p = X.shape[1]
         k = work.objective.n_outputs or 1
@@ -99,98 +182,90 @@ class BaseElasticNetCV(BaseGradientLinear):
             (low / scale, high / scale),
             fit_intercept=self.fit_intercept,
             standardize=self.standardize,
+            n_runs=n_runs,
         )
 
     def _grid(self, shape: tuple[int, int]) -> Grid:
-        eps = self.eps
+        eps, alphas = self.eps, self.alphas
         if isinstance(eps, str):
             eps = 1e-4 if shape[0] > shape[1] else 1e-2
-        alphas = self.alphas
-        if not np.isscalar(alphas):
-            alphas = np.asarray(alphas, dtype=np.float64)
-            if alphas.ndim != 1 or not len(alphas) or not (alphas >= 0).all():
-                raise ParameterError(
-                    f"The 'alphas' parameter of {type(self).__name__} must be a number "
-                    "of strengths or a sequence of numbers >= 0. Got an array of shape "
-                    f"{alphas.shape}: {alphas.tolist()}."
-                )
+        if not isinstance(alphas, Integral):
+            alphas = self._numbers("alphas", alphas, np.finfo(np.float64).max)
         return Grid(alphas, float(eps), self.tol, self.max_iter)
 
-    def _scores(
-        self, work: Fitting, fits: PathFits, ratios: Array, paths: list[Path]
-    ) -> None:
-        """Cross-validate: set the table of losses, their means and standard errors."""
-        y = work.rows.y
-        splitter = check_cv(self.cv, y, classifier=self._task == "classification")
-        held = [test for _, test in splitter.split(fits.X, y, work.rows.groups)]
-        grids = [Grid(path.strengths, 1.0, self.tol, self.max_iter) for path in paths]
-        table = fits.folds(ratios, grids, held, self.n_jobs, fits.mean_losses)
-        weight = np.array([fits.w[rows].sum() for rows in held])
-        mean = np.average(table, axis=1, weights=weight)
-        spread = np.average((table - mean[:, None]) ** 2, axis=1, weights=weight)
-        self._table = table.swapaxes(1, 2)
-        self._mean, self._error = mean, np.sqrt(spread / max(1, len(held) - 1))
-
-    def _chosen(self, ratios: Array, paths: list[Path]) -> tuple[int, int]:
+    def _chosen(
+        self, ratios: Array, paths: list[Path], held_out: HeldOut
+    ) -> tuple[int, int]:
         """Choose the part of L1 and the strength; return where they are."""
-        if not np.isfinite(self._mean).any():
+        if not np.isfinite(held_out.mean).any():
             raise ValueError(
                 f"The losses of {type(self).__name__} on held-out rows are not finite "
                 "for any strength. Look for rows far from all others, or set other "
                 "folds by cv."
             )
-        which, least = np.unravel_index(np.nanargmin(self._mean), self._mean.shape)
-        mean, error = self._mean[which], self._error[which]
-        within = np.flatnonzero(mean <= mean[least] + error[least])
+        which, best, first = held_out.best()
+        alphas = paths[which].strengths
+        at = first if self.select == "1se" else best
         self.l1_ratio_ = float(ratios[which])
-        alphas = paths[int(which)].strengths
-        self.alpha_min_ = float(alphas[least])
-        self.alpha_1se_ = float(alphas[within[0]])  # the first is the largest
-        at = within[0] if self.select == "1se" else least
+        self.alpha_min_, self.alpha_1se_ = float(alphas[best]), float(alphas[first])
         self.alpha_ = float(alphas[at])
-        return int(which), int(at)
+        return which, at
 
-    def _keep(
-        self, work: Fitting, paths: list[Path], final: Path, best: tuple[int, int]
-    ) -> None:
-        """Set what is left of the paths, on the original scale of the targets."""
-        frame, path = work.frame, paths[best[0]]
+    def _scored_path(
+        self, work: Fitting, scorer: Any, path: Path, rows: Array
+    ) -> Array:
+        """Return the score of each strength, by what the estimator predicts."""
+        probe, held = copy.copy(self), work.scored.take(rows)
+        work.publish(probe)
+        scores = []
+        for one in zip(*self._on_user_scale(work, path), strict=True):
+            probe.coef_, probe.intercept_ = probe._coefficients(*one)
+            scores.append(work.score_of(probe, scorer, held))
+        return np.array(scores)
+
+    def _on_user_scale(self, work: Fitting, path: Path) -> tuple[Array, Array]:
+        """Return coefficients (n, k, p) and intercepts (n, k) of a path."""
+        frame = work.frame
         y_scale = np.broadcast_to(frame.y_scale, path.coef.shape[1])
-        coef = path.coef * y_scale[:, None]
-        intercept = frame.raw_prediction(path.intercept)
+        # Clipped, because the way back from a scale may round across a bound.
+        coef = np.clip(path.coef * y_scale[:, None], *self._bounds)
         if not self.fit_intercept:
-            intercept = np.zeros_like(intercept)
+            return coef, np.zeros(coef.shape[:2])
+        return coef, frame.raw_prediction(path.intercept)
+
+    def _keep(self, work: Fitting, path: Path, final: Path) -> None:
+        """Set what is left of the path, on the original scale of the targets."""
+        coef, intercept = self._on_user_scale(work, path)
         single = work.objective.n_outputs is None
         self.alphas_ = path.strengths
         self.coef_path_ = coef[:, 0] if single else coef
         self.intercept_path_ = intercept[:, 0] if single else intercept
         self.explained_ = path.explained
-        n = len(self.alphas_)
-        self.loss_path_ = self._table[best[0], :n]
-        self.mean_loss_, self.loss_error_ = (
-            part[best[0], :n] for part in (self._mean, self._error)
-        )
-        del self._table, self._mean, self._error
         self.residual_ = float(final.residual[0])
 
-    def _fit_of(
-        self, work: Fitting, path: Path, final: Path, seconds: float, on_epoch: Any
-    ) -> Fit:
+    def _keep_held_out(self, held_out: HeldOut, which: int) -> None:
+        n = len(self.alphas_)
+        table = held_out.table[which, :n]
+        mean, error = held_out.mean[which, :n], held_out.error[which, :n]
+        if self.scoring == "loss":
+            self.loss_path_, self.mean_loss_, self.loss_error_ = table, mean, error
+        else:
+            self.score_path_, self.mean_score_, self.score_error_ = table, mean, error
+
+    def _state_of(self, work: Fitting, final: Path) -> TrainState:
         frame = work.frame
-        coef = final.coef[0] * frame.x_scale
-        parts = [coef.ravel() + 0.0]
+        parts = [(final.coef[0] * frame.x_scale).ravel() + 0.0]
         if self.fit_intercept:
             parts.append(final.intercept[0] + final.coef[0] @ frame.x_mean)
-        state = TrainState(
-            np.concatenate(parts), {"buffers": {}, "optimizer": ()}, epoch=1
-        )
-        reached = bool((path.residual <= self.tol).all())
-        fit = work.in_one_step(state, float(final.loss[0]), seconds, on_epoch)
+        buffers: dict[str, Any] = {"buffers": {}, "optimizer": ()}
+        return TrainState(np.concatenate(parts), buffers, epoch=1)
+
+    def _with_history(self, fit: Fit, losses: list[float], reached: bool) -> Fit:
+        """Return a fit that came to its loss by way of others."""
+        epochs = [Epoch(i, float(v), None, 1.0) for i, v in enumerate(losses, 1)]
+        epochs[-1] = replace(epochs[-1], score=fit.epochs[0].score)
         reason = StopReason.CONVERGED if reached else StopReason.MAX_ITER
-        epochs = [
-            Epoch(i, float(loss), None, 1.0) for i, loss in enumerate(path.loss, 1)
-        ]
-        return Fit(fit.state, reason, epochs, executor=fit.executor)
+        return replace(fit, reason=reason, epochs=epochs)
 
     # --- after the fit ------------------------------------------------------------
 
@@ -201,8 +276,8 @@ class BaseElasticNetCV(BaseGradientLinear):
         ----------
         alpha : float
             The strength. Between two strengths of the path the solutions are
-            interpolated, which is exact for squared error as long as the same
-            coefficients are zero; outside of it the nearest is taken.
+            interpolated, which is exact for squared error with ``l1_ratio=1`` as long
+            as the same coefficients are zero; outside of it the nearest is taken.
 
         Returns
         -------
@@ -249,6 +324,11 @@ _OWN = {
         solved to 1e-8.""",
     "max_iter": """int, default={default}
         Largest number of steps for each strength.""",
+    "scoring": """str or callable, default={default}
+        What the held-out rows are compared by: "loss" (small is good), weighted by
+        ``sample_weight`` and classes as in the fit, or any scikit-learn scorer (large
+        is good), weighted by ``sample_weight``. A scorer predicts anew for each
+        strength and fold.""",
 }
 
 
@@ -282,11 +362,12 @@ n_features)
     intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, n_outputs)
         Intercepts for each strength.
     loss_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean loss of the held-out rows.
+        Mean loss of the held-out rows; with another `scoring` it is ``score_path_``.
     mean_loss_, loss_error_ : ndarray of shape (n_alphas,)
-        Its mean over the folds, weighted by their rows, and the standard error.
+        Its mean over the folds, weighted by their rows, and the standard error; with
+        another `scoring` ``mean_score_, score_error_``.
     alpha_min_, alpha_1se_ : float
-        The strength with the smallest mean loss, and the largest whose mean loss is
+        The strength with the best mean loss or score, and the largest whose mean is
         within one standard error of it.
     explained_ : ndarray of shape (n_alphas,)
         Part of the training loss of the model without penalised coefficients that each
@@ -299,7 +380,12 @@ n_features)
     -----
     A path has a solver of its own: see :func:`skgrad.solvers.solve_path`. For squared
     error with dense inputs, at least as many rows as features and up to 4000 features
-    the rows are read once, and once more by the folds together.
+    the rows are read once, and once more by the folds together. ``loss_curve_`` has the
+    mean loss of all rows, without the penalty, for strengths down to the chosen one.
+
+    Several parts of L1 have a path and strengths each, as in
+    :class:`~sklearn.linear_model.ElasticNetCV`; the best mean of all decides, and
+    ``select="1se"`` stays on that path.
 
     The elastic net of glmnet for squared error divides the targets by their standard
     deviation first: its L2 penalty is ours if they have the standard deviation one.
@@ -322,6 +408,10 @@ n_features)
     """
 
     _takes_sparse: ClassVar[bool] = True
+    _if_kinked = (
+        "Take 'huber', or fit one strength with GradientLinearRegressor or, for "
+        "quantiles, QuantileRegressor."
+    )
 
     def __init__(
         self,
@@ -338,6 +428,7 @@ n_features)
         standardize=True,
         cv=None,
         select="min",
+        scoring="loss",
         max_iter=100,
         tol=1e-4,
         n_jobs=None,
@@ -356,6 +447,7 @@ n_features)
         self.standardize = standardize
         self.cv = cv
         self.select = select
+        self.scoring = scoring
         self.max_iter = max_iter
         self.tol = tol
         self.n_jobs = n_jobs
@@ -404,9 +496,10 @@ n_features)
     intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, n_classes)
         Intercepts for each strength.
     loss_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean loss of the held-out rows.
+        Mean loss of the held-out rows; with another `scoring` it is ``score_path_``.
     mean_loss_, loss_error_ : ndarray of shape (n_alphas,)
-        Its mean over the folds, weighted by their rows, and the standard error.
+        Its mean over the folds, weighted by their rows, and the standard error; with
+        another `scoring` ``mean_score_, score_error_``.
     alpha_min_, alpha_1se_ : float
         As of :class:`GradientElasticNetCV`.
     explained_ : ndarray of shape (n_alphas,)
@@ -431,6 +524,9 @@ n_features)
     """
 
     _takes_sparse: ClassVar[bool] = True
+    _if_kinked = (
+        "Take 'squared_hinge', or fit one strength with GradientLinearClassifier."
+    )
 
     def __init__(
         self,
@@ -447,6 +543,7 @@ n_features)
         standardize=True,
         cv=None,
         select="min",
+        scoring="loss",
         class_weight=None,
         max_iter=100,
         tol=1e-4,
@@ -466,6 +563,7 @@ n_features)
         self.standardize = standardize
         self.cv = cv
         self.select = select
+        self.scoring = scoring
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.tol = tol
@@ -475,3 +573,11 @@ n_features)
 
     def _coefficients(self, coef, intercept):
         return coef, intercept
+
+    def _work(self, rows: Rows, *rest: Any) -> Fitting:
+        work = super()._work(rows, *rest)
+        if self.class_weight is not None:
+            # Classes of weight zero are gone; scorers know nothing of the others.
+            present = np.isin(rows.y, work.rows.y)
+            work.scored = replace(work.rows, w=rows.w[present])
+        return work

@@ -135,6 +135,7 @@ class Fitting:
         self.limits = limits
         self.y_ndim = rows.y.ndim
         self.rows, self.held_out = rows, held_out
+        self.scored = rows  # what scorers see, without the weights of classes
         self.optimizer = estimator._make_optimizer(loss, module)
         self.loss = loss
         self.data, n_outputs = self._data(rows)
@@ -340,9 +341,13 @@ class Fitting:
         self.fill(state.params, state.state["buffers"])
         with mode(self.module, training=False):
             self.publish(probe)
-            probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
-            params = self.estimator._score_params(rows)
-            score = float(scorer(probe, rows.X, rows.y, **params))
+            return self.score_of(probe, scorer, rows)
+
+    def score_of(self, probe: Any, scorer: Any, rows: Rows) -> float:
+        """Score a copy of the estimator that predicts; not a number is an error."""
+        probe.__dict__.pop("feature_names_in_", None)  # the rows are arrays by now
+        params = self.estimator._score_params(rows)
+        score = float(scorer(probe, rows.X, rows.y, **params))
         if np.isnan(score):
             raise ValueError(
                 f"scoring={self.estimator.scoring!r} gives nan on the {rows.n_rows} "

@@ -58,6 +58,7 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     """Base of the linear models: one Linear layer, computed in float64."""
 
     _is_network: ClassVar[bool] = False
+    _is_path: ClassVar[bool] = False
     _optimizer_words: ClassVar[tuple[str, ...]] = ("auto",)
 
     def _parameter_dtype(self, rows: Rows):

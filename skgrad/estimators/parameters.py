@@ -76,9 +76,9 @@ DESCRIPTIONS = {
         The folds, as scikit-learn's estimators take them: None means 5, stratified for
         classifiers; with ``groups`` given to ``fit`` also ``GroupKFold()``.""",
     "select": """{{"min", "1se"}}, default={default}
-        Which strength to choose: that with the smallest mean loss of held-out rows, or
-        the largest whose mean loss is within one standard error of it, which gives the
-        sparser model.""",
+        Which strength to choose: that with the best mean of held-out rows, or the
+        largest whose mean is within one standard error of it, which gives the sparser
+        model.""",
     "n_jobs": """int or None, default={default}
         Threads for the folds, which share one copy of the inputs; -1 means all cores.
         None is 1 unless a ``joblib.parallel_config`` says otherwise.""",

@@ -28,7 +28,7 @@ class GramModel:
         self.problem = problem
         self.columns = problem.columns
         self.features = np.empty(0, dtype=np.int64)  # in the order of admission
-        self.curvature, self.coupled = point.curvature, point.coupled
+        self.curvature, self.coupled = self._convex(point), point.coupled
         k = problem.n_outputs
         groups = [list(range(k))] if self.coupled else [[a] for a in range(k)]
         self.blocks = [_Block(self, classes) for classes in groups]
@@ -45,11 +45,22 @@ class GramModel:
         """Compute the matrix anew."""
         if self.problem.quadratic:
             return
-        self.curvature = point.curvature
+        self.curvature = self._convex(point)
         features, self.features = np.sort(self.features), self.features[:0]
         for block in self.blocks:
             block.clear()
         self.admit(features)
+
+    def _convex(self, point: Point) -> Array:
+        """Return second derivatives of the rows, without curvature that is negative."""
+        if self.problem.convex or not point.coupled:
+            return point.curvature
+        upper = np.triu_indices(self.problem.n_outputs)
+        whole = np.zeros((len(point.raw), *[self.problem.n_outputs] * 2))
+        whole[:, upper[1], upper[0]] = point.curvature  # the part that is read
+        values, vectors = np.linalg.eigh(whole)
+        values = np.abs(values)
+        return ((vectors * values[:, None]) @ vectors.mT)[:, upper[0], upper[1]]
 
     def weights(self, a: int, b: int) -> Array:
         """Return the second derivatives of the rows by two outputs."""

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from skgrad.optim.gram_descent import descend_gram
-from skgrad.solvers.strengths import Path, ends, grid_of, largest_strength, residuals
+from skgrad.solvers.strengths import (
+    Path,
+    check_null_loss,
+    ends,
+    grid_of,
+    largest_strength,
+    residuals,
+)
 from skgrad.typing import Array
 
 __all__ = ["Moments", "solve_moments"]
@@ -68,7 +75,10 @@ class Moments:
         centre_y: Array,
         rows: Array | None = None,
     ) -> Moments:
-        """Return the moments of all rows, or of some, read once, in blocks."""
+        """Return the moments of all rows, or of some, read once, in blocks.
+
+        Nothing warns where they are beyond float64.
+        """
         p, k = X.shape[1], y.shape[1]
         x, xx, xy = np.zeros(p), np.zeros((p, p)), np.zeros((p, k))
         sum_y, yy = np.zeros(k), np.zeros(k)
@@ -78,13 +88,14 @@ class Moments:
             at: Any = slice(start, start + size)
             at = at if rows is None else rows[at]
             Z, t, weights = X[at] - centre_x, y[at] - centre_y, w[at]
-            weighted = weights[:, None] * t
-            x += weights @ Z
-            sum_y += weighted.sum(axis=0)
-            xy += Z.T @ weighted
-            yy += (weighted * t).sum(axis=0)
-            Z *= np.sqrt(weights)[:, None]
-            xx += Z.T @ Z
+            with np.errstate(over="ignore", invalid="ignore"):
+                weighted = weights[:, None] * t
+                x += weights @ Z
+                sum_y += weighted.sum(axis=0)
+                xy += Z.T @ weighted
+                yy += (weighted * t).sum(axis=0)
+                Z *= np.sqrt(weights)[:, None]
+                xx += Z.T @ Z
         return cls(float(total), x, sum_y, xx, xy, yy, centre_x, centre_y)
 
     def __sub__(self, part: Moments) -> Moments:
@@ -116,7 +127,8 @@ class Moments:
         x, y = self.x / self.weight, self.y / self.weight
         G = G - np.outer(x, x)
         mean_x, mean_y = self.centre_x + x, self.centre_y + y
-        return G, c - np.outer(y, x), yy - y**2, mean_x, mean_y
+        with np.errstate(over="ignore", invalid="ignore"):  # seen by the solver
+            return G, c - np.outer(y, x), yy - y**2, mean_x, mean_y
 
 
 def solve_moments(
@@ -218,6 +230,7 @@ class _Gram:
         self, yy: Array, strengths: Any, eps: float, ends_early: bool
     ) -> tuple[Array, Path]:
         """Return coefficients and the rest of the path."""
+        check_null_loss(0.5 * float(yy.sum()))
         self._without_penalised()
         null_loss = self._loss(yy)
         given = not isinstance(strengths, int | np.integer)

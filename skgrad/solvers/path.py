@@ -11,6 +11,7 @@ from skgrad.solvers.local_models import ColumnModel, GramModel
 from skgrad.solvers.path_problem import PathProblem, Point
 from skgrad.solvers.strengths import (
     Path,
+    check_null_loss,
     ends,
     grid_of,
     largest_strength,
@@ -145,8 +146,7 @@ class _Solver:
 
     def path(self, strengths: Any, eps: float, ends_early: bool) -> Path:
         """Return the solutions."""
-        if not np.isfinite(self.point.loss):
-            raise FloatingPointError("The loss of the null model is not finite.")
+        check_null_loss(self.point.loss)
         self._start()
         null_loss = self.point.loss
         given = not isinstance(strengths, int | np.integer)

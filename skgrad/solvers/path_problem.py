@@ -75,6 +75,8 @@ class PathProblem:
         Whether c is fitted; it is zero otherwise.
     quadratic : bool, default=False
         Whether second derivatives are constant.
+    convex : bool, default=True
+        Whether the loss is convex.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class PathProblem:
     l1_ratio: float
     fit_intercept: bool = True
     quadratic: bool = False
+    convex: bool = True
 
     @cached_property
     def l1(self) -> Array:

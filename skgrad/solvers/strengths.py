@@ -9,7 +9,14 @@ import numpy as np
 
 from skgrad.typing import Array
 
-__all__ = ["Path", "ends", "grid_of", "largest_strength", "residuals"]
+__all__ = [
+    "Path",
+    "check_null_loss",
+    "ends",
+    "grid_of",
+    "largest_strength",
+    "residuals",
+]
 
 # The path ends where a strength explains so little more of the loss, as glmnet's does,
 # or where so much of it is explained; at least so many strengths are done.
@@ -63,8 +70,28 @@ class Path:
 
     @property
     def explained(self) -> Array:
-        """Part of the null model's loss that each model takes away."""
-        return 1 - self.loss / self.null_loss
+        """Part of the null model's loss that each model takes away; 0 of none."""
+        gain = np.abs(self.null_loss)
+        return (self.null_loss - self.loss) / gain if gain else 0.0 * self.loss
+
+
+def check_null_loss(value: float) -> None:
+    """Refuse losses so large that their squares are beyond float64.
+
+    Parameters
+    ----------
+    value : float
+        The loss of the model without penalised coefficients.
+
+    Raises
+    ------
+    FloatingPointError
+        If its square is not finite.
+    """
+    if not np.isfinite(value * value):
+        raise FloatingPointError(
+            f"The loss of the null model, {value:g}, is too large for float64."
+        )
 
 
 def largest_strength(

@@ -8,6 +8,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgrad import (
     AdditiveClassifier,
     AdditiveRegressor,
+    GradientElasticNetClassifierCV,
+    GradientElasticNetCV,
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
@@ -21,6 +23,9 @@ from skgrad import (
 ESTIMATORS = [
     GradientLinearRegressor(),
     GradientLinearClassifier(),
+    GradientElasticNetCV(alphas=10, cv=2),
+    GradientElasticNetClassifierCV(alphas=10, cv=2),
+    GradientElasticNetCV(alphas=10, cv=2, loss="huber", standardize=False),
     QuantileRegressor(alpha=0.01),
     MLPRegressor(),
     MLPQuantileRegressor(quantile=0.5),
