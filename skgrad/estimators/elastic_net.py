@@ -23,7 +23,7 @@ from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressor
 from skgrad.exceptions import DivergenceError, ParameterError
 from skgrad.losses import KinkedLoss, Loss
 from skgrad.solvers import Path
-from skgrad.train import Epoch, Fit, StopReason, TrainState
+from skgrad.train import Fit, StopReason, TrainState
 from skgrad.typing import Array
 
 __all__ = ["GradientElasticNetCV", "GradientElasticNetClassifierCV"]
@@ -144,10 +144,7 @@ class BaseElasticNetCV(BaseGradientLinear):
         residuals += [float(one.residual.max()) for one in (*paths, final)]
         reached = max(residuals) <= self.tol
         seconds = perf_counter() - began
-        fit = work.in_one_step(
-            self._state_of(work, final), final.loss[0], seconds, on_epoch
-        )
-        return self._with_history(fit, [*path.loss[:at], final.loss[0]], reached)
+        return self._fit_of(work, final, reached, seconds, on_epoch)
 
     def _numbers(self, name: str, value: Any, most: float) -> Array:
         """Return a parameter of one or more numbers, each from 0 to the most."""
@@ -252,20 +249,23 @@ class BaseElasticNetCV(BaseGradientLinear):
         else:
             self.score_path_, self.mean_score_, self.score_error_ = table, mean, error
 
-    def _state_of(self, work: Fitting, final: Path) -> TrainState:
+    def _fit_of(
+        self, work: Fitting, final: Path, reached: bool, seconds: float, on_epoch: Any
+    ) -> Fit:
         frame = work.frame
-        parts = [(final.coef[0] * frame.x_scale).ravel() + 0.0]
+        coef = final.coef[0] * frame.x_scale
+        parts = [coef.ravel() + 0.0]
         if self.fit_intercept:
             parts.append(final.intercept[0] + final.coef[0] @ frame.x_mean)
+        factors = penalty_factors(self._features(coef.shape[1]), self.penalty_factor)
+        l1, l2 = (np.abs(coef) @ factors).sum(), (coef**2 @ factors).sum()
+        penalty = self.l1_ratio_ * l1 + 0.5 * (1 - self.l1_ratio_) * l2
+        objective = float(final.loss[0] + self.alpha_ * penalty)
         buffers: dict[str, Any] = {"buffers": {}, "optimizer": ()}
-        return TrainState(np.concatenate(parts), buffers, epoch=1)
-
-    def _with_history(self, fit: Fit, losses: list[float], reached: bool) -> Fit:
-        """Return a fit that came to its loss by way of others."""
-        epochs = [Epoch(i, float(v), None, 1.0) for i, v in enumerate(losses, 1)]
-        epochs[-1] = replace(epochs[-1], score=fit.epochs[0].score)
+        state = TrainState(np.concatenate(parts), buffers, epoch=1)
+        fit = work.in_one_step(state, objective, seconds, on_epoch)
         reason = StopReason.CONVERGED if reached else StopReason.MAX_ITER
-        return replace(fit, reason=reason, epochs=epochs)
+        return replace(fit, reason=reason)
 
     # --- after the fit ------------------------------------------------------------
 
@@ -380,8 +380,8 @@ n_features)
     -----
     A path has a solver of its own: see :func:`skgrad.solvers.solve_path`. For squared
     error with dense inputs, at least as many rows as features and up to 4000 features
-    the rows are read once, and once more by the folds together. ``loss_curve_`` has the
-    mean loss of all rows, without the penalty, for strengths down to the chosen one.
+    the rows are read once, and once more by the folds together. ``loss_curve_`` has
+    one entry, the objective of the chosen model.
 
     Several parts of L1 have a path and strengths each, as in
     :class:`~sklearn.linear_model.ElasticNetCV`; the best mean of all decides, and

@@ -383,8 +383,9 @@ class NestedParams:
         """
         known = self.get_params(deep=False)
         for name in params:
-            if name not in known and "__" not in name:
-                raise ValueError(advice(type(self).__name__, name, known))
+            holder = name.partition("__")[0]
+            if holder not in known:
+                raise ValueError(advice(type(self).__name__, holder, known))
         own = {k: v for k, v in params.items() if "__" not in k}
         nested = {k: v for k, v in params.items() if "__" in k}
         if own:

@@ -9,6 +9,8 @@ from estimators.models import (
 from sklearn.base import clone
 
 from skgrad import (
+    GradientElasticNetClassifierCV,
+    GradientElasticNetCV,
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
@@ -25,6 +27,7 @@ MLP = {"hidden_layer_sizes": (8,), **FAST}
 REGRESSORS = {
     "linear": GradientLinearRegressor(),
     "linear-adam": GradientLinearRegressor(optimizer="adam", **FAST),
+    "linear-path": GradientElasticNetCV(alphas=5, cv=2),
     "linear-median": QuantileRegressor(),
     "linear-median-adam": QuantileRegressor(optimizer="adam", **FAST),
     "linear-quantiles": QuantileRegressor(quantile=(0.1, 0.5, 0.9)),
@@ -37,13 +40,14 @@ REGRESSORS = {
 }
 CLASSIFIERS = {
     "linear": GradientLinearClassifier(),
+    "linear-path": GradientElasticNetClassifierCV(alphas=5, cv=2),
     "linear-adam": GradientLinearClassifier(optimizer="adam", **FAST),
     "mlp": MLPClassifier(**MLP),
     "mlp-dropout": MLPClassifier(**MLP, dropout=0.3),
     "module": ModuleClassifier(module=Residual, **FAST),
 }
 EACH_REGRESSOR = pytest.mark.parametrize("name", REGRESSORS)
-ALL_ROWS = ("linear", "linear-median", "linear-quantiles", "mlp-lbfgs")
+ALL_ROWS = ("linear", "linear-path", "linear-median", "linear-quantiles", "mlp-lbfgs")
 STOCHASTIC = [name for name in REGRESSORS if name not in ALL_ROWS]
 EACH_STOCHASTIC = pytest.mark.parametrize("name", STOCHASTIC)
 ESTIMATORS = {

@@ -27,6 +27,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from skgrad import (
+    GradientElasticNetClassifierCV,
+    GradientElasticNetCV,
     GradientLinearClassifier,
     GradientLinearRegressor,
     MLPClassifier,
@@ -42,6 +44,7 @@ from skgrad.losses import Quantile
 EPOCHS = {"max_iter": 2, "random_state": 0}
 STOP = {**EPOCHS, "early_stopping": True, "validation_fraction": 0.3}
 MLP = {"hidden_layer_sizes": (3,), **EPOCHS}
+PATH = {"alphas": 3, "cv": 2}
 SPLIT = {"validation_splitter": ShuffleSplit(1, test_size=0.3, random_state=0)}
 GROUPS = {"validation_splitter": GroupShuffleSplit(1, test_size=0.3, random_state=0)}
 ESTIMATORS = {
@@ -60,6 +63,11 @@ ESTIMATORS = {
         bounds=(-1, 1), positive=True, penalty_factor=[0, 1, 2], alpha=0.1
     ),
     "linear-l1": lambda: GradientLinearRegressor(alpha=0.1, l1_ratio=0.5),
+    "path": lambda: GradientElasticNetCV(**PATH),
+    "path-huber": lambda: GradientElasticNetCV(
+        **PATH, loss="huber", standardize=False, positive=True, l1_ratio=[0, 1]
+    ),
+    "path-gaussian": lambda: GradientElasticNetCV(**PATH, loss="gaussian_nll"),
     "linear-median": QuantileRegressor,
     "linear-quantiles": lambda: QuantileRegressor(
         quantile=(0.1, 0.5), alpha=0.1, positive=True, non_crossing="rearrange"
@@ -91,6 +99,12 @@ ESTIMATORS = {
         optimizer="sgd", warm_start=True, **EPOCHS
     ),
     "class-weights": lambda: GradientLinearClassifier(class_weight={0: 0.5}),
+    "path-class": lambda: GradientElasticNetClassifierCV(
+        **PATH, class_weight="balanced", select="1se"
+    ),
+    "path-class-scored": lambda: GradientElasticNetClassifierCV(
+        **PATH, fit_intercept=False, scoring="accuracy"
+    ),
     "mlp-class": lambda: MLPClassifier(**MLP),
     "mlp-class-stop": lambda: MLPClassifier(
         hidden_layer_sizes=(3,), **STOP, scoring="accuracy", class_weight="balanced"

@@ -12,6 +12,8 @@ from sklearn.pipeline import make_pipeline
 
 import skgrad
 from skgrad import (
+    GradientElasticNetClassifierCV,
+    GradientElasticNetCV,
     GradientLinearClassifier,
     GradientLinearRanker,
     GradientLinearRegressor,
@@ -29,6 +31,8 @@ from skgrad import (
 from skgrad.estimators.parameters import CONSTRAINTS, DESCRIPTIONS, documented
 from skgrad.exceptions import ParameterError
 
+# Whose solver is no parameter.
+PATHS = [GradientElasticNetCV, GradientElasticNetClassifierCV]
 CLASSES = [
     GradientLinearClassifier,
     GradientLinearRanker,
@@ -43,6 +47,7 @@ CLASSES = [
     QuantileRegressor,
 ]
 EACH = pytest.mark.parametrize("cls", CLASSES)
+EACH_PATH = pytest.mark.parametrize("cls", PATHS)
 
 
 def make(cls, **params):
@@ -73,7 +78,8 @@ def test_arguments_are_keyword_only_described_and_constrained(cls):
 
 
 def test_every_description_is_used():
-    used = {name for cls in CLASSES for name in inspect.signature(cls).parameters}
+    classes = [*CLASSES, *PATHS]
+    used = {name for cls in classes for name in inspect.signature(cls).parameters}
     assert used == set(DESCRIPTIONS) == set(CONSTRAINTS)
 
 
@@ -103,6 +109,19 @@ def test_parameters_are_stored_untouched(cls):
     after = model.get_params()
     assert before.keys() == after.keys()
     assert all(before[k] is after[k] or before[k] == after[k] for k in before)
+
+
+@EACH_PATH
+def test_parameters_of_paths_are_stored_untouched(cls):
+    alphas, scoring = np.array([1.0, 0.1]), object()
+    model = make(cls, alphas=alphas, scoring=scoring, tol="x")
+    assert model.alphas is alphas
+    assert model.scoring is scoring
+    model = make(cls, alphas=alphas)
+    before = model.get_params()
+    model.fit(*make_data(cls))
+    assert all(before[k] is v for k, v in model.get_params().items())
+    assert cls().set_params(**before).get_params() == before
 
 
 # ---------------------------------------------------------------- nested parameters
@@ -194,6 +213,16 @@ def test_unknown_names_raise(params):
         MLPRegressor(optimizer="adam", loss="huber").set_params(**params)
 
 
+@EACH_PATH
+def test_paths_have_no_optimizer(cls):
+    with pytest.raises(
+        ValueError, match=f"{cls.__name__} has no parameter 'optimizer'"
+    ):
+        cls().set_params(optimizer__b1=0.5)
+    model = cls(loss="huber").set_params(loss__delta=2.0)
+    assert model.loss == losses.Huber(delta=2.0)
+
+
 @pytest.mark.parametrize(
     ("model", "name", "parts"),
     [
@@ -248,6 +277,11 @@ INVALID = {
     "dropout": [1.0, -0.1],
     "alpha": [-1.0, "1", None],
     "l1_ratio": [-0.1, 1.1],
+    "alphas": [0, -1, 0.1, "all", [], [-1.0], [1.0, np.inf], [np.nan], [[1.0]], ["a"]],
+    "eps": [0.0, 1.0, "small", None],
+    "cv": ["five", 2.5, [(range(30), [])]],
+    "select": ["max", None],
+    "n_jobs": [2.5, "all"],
     "penalty_factor": [2.0, "l1", [1, 2], [1, 1, -1], {"age": 0}],
     "positive": ["yes", 3],
     "bounds": [1, "low", (0, 1, 2), (1, 0), {"age": (0, 1)}],
@@ -283,11 +317,17 @@ INVALID = {
 
 @pytest.mark.parametrize(
     ("cls", "name"),
-    [(cls, name) for cls in CLASSES for name in inspect.signature(cls).parameters],
+    [
+        (cls, name)
+        for cls in [*CLASSES, *PATHS]
+        for name in inspect.signature(cls).parameters
+    ],
 )
 def test_a_wrong_value_is_refused_by_name(cls, name):
     data = make_data(cls)
-    extra = {"early_stopping": True, "optimizer": "adam"} if name == "scoring" else {}
+    extra = {}
+    if name == "scoring" and cls not in PATHS:
+        extra = {"early_stopping": True, "optimizer": "adam"}
     for value in INVALID[name]:
         model = make(cls, **extra).set_params(**{name: value})
         with pytest.raises(ValueError, match=name):
