@@ -132,13 +132,13 @@ class BaseElasticNetCV(BaseGradientLinear):
                 return fits.mean_losses(path, rows)
             return self._scored_path(work, scorer, path, rows)
 
-        grids = [Grid(path.strengths, 1.0, self.tol, self.max_iter) for path in paths]
+        grids = [replace(grid, alphas=path.strengths) for path in paths]
         table = fits.folds(ratios, grids, splits, self.n_jobs, score)
         weights = np.array([fits.w[split.test].sum() for split in splits])
         held_out = HeldOut(table, weights, 1 if scorer is None else -1)
         which, at = self._chosen(ratios, paths, held_out)
         path = paths[which]
-        final = fits.polished(path, at, ratios[which], self.max_iter)
+        final = fits.polished(path, at, ratios[which], grid)
         self._keep(work, path, final)
         self._keep_held_out(held_out, which)
         residuals += [float(one.residual.max()) for one in (*paths, final)]
@@ -321,7 +321,7 @@ _OWN = {
     "tol": """float, default={default}
         How far slopes may be from balancing the penalty along the path, relative to the
         largest slope of the model without penalised coefficients. The chosen model is
-        solved to 1e-8.""",
+        solved to 1e-8 at least.""",
     "max_iter": """int, default={default}
         Largest number of steps for each strength.""",
     "scoring": """str or callable, default={default}
@@ -371,7 +371,8 @@ n_features)
         within one standard error of it.
     explained_ : ndarray of shape (n_alphas,)
         Part of the training loss of the model without penalised coefficients that each
-        model takes away; for squared error R².
+        model takes away; for squared error R². Poisson's loss and others leave out
+        constants: what they take away of it is no share of the deviance.
     residual_ : float
         How far the chosen model is from the minimum, in the units of `tol`.
     {attributes}

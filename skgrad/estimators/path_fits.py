@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -320,9 +320,10 @@ class PathFits:
             return np.asarray(self.moments.xx.diagonal() / self.moments.weight)
         return self.columns.squares(self.w / self.w.sum())
 
-    def polished(self, path: Path, at: int, l1_ratio: float, max_iter: int) -> Path:
-        """Return the solution of one strength, closer to the minimum."""
-        grid = Grid(path.strengths[at : at + 1], 1.0, POLISHED, max_iter)
+    def polished(self, path: Path, at: int, l1_ratio: float, grid: Grid) -> Path:
+        """Return the solution of one strength of a path, closer to the minimum."""
+        tol = min(POLISHED, grid.tol)
+        grid = replace(grid, alphas=path.strengths[at : at + 1], tol=tol)
         return self.path(l1_ratio, grid)
 
     # --- folds --------------------------------------------------------------------
