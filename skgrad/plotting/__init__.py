@@ -5,6 +5,10 @@ drawn, not with this package.
 """
 
 from skgrad.plotting.calibration import CalibrationCurve, CalibrationDisplay
+from skgrad.plotting.coefficient_path import (
+    CoefficientPathDisplay,
+    CrossValidationPathDisplay,
+)
 from skgrad.plotting.coefficients import CoefficientDisplay
 from skgrad.plotting.curve import TrainingCurve
 from skgrad.plotting.learning_rate import LearningRateDisplay
@@ -16,6 +20,8 @@ __all__ = [
     "CalibrationCurve",
     "CalibrationDisplay",
     "CoefficientDisplay",
+    "CoefficientPathDisplay",
+    "CrossValidationPathDisplay",
     "LearningRateDisplay",
     "PartialEffectDisplay",
     "ResidualsDisplay",

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from skgrad.estimators.quantiles import QuantileMixin
 from skgrad.exceptions import ParameterError
-from skgrad.plotting.models import final_estimator, named_models, require
+from skgrad.plotting.models import (
+    feature_names,
+    final_estimator,
+    input_scales,
+    named_models,
+    require,
+    row_names,
+)
 from skgrad.plotting.style import GREY, color, figure_style, panels, shortened
 from skgrad.typing import Array
 
@@ -115,8 +120,7 @@ class CoefficientDisplay:
             for label, coef in rows.items():
                 parts = [name] * (len(named) > 1 or not label) + [label] * bool(label)
                 series[": ".join(parts)] = coef
-        names = _feature_names(next(iter(named.values())))
-        display = cls(series, names)
+        display = cls(series, feature_names(next(iter(named.values()))))
         display.plot(sort=sort, max_features=max_features, ax=ax)
         if standardized:
             display.ax_.set_xlabel(
@@ -211,38 +215,5 @@ def _coefficients(model: Any, standardized: bool) -> dict[str, Array]:
     """Return the rows of ``coef_`` by name; one row has none."""
     model = final_estimator(model)
     coef = np.asarray(require(model, "coef_", "It is not a fitted linear model."))
-    rows = np.atleast_2d(coef) * (_scales(model) if standardized else 1.0)
-    return dict(zip(_row_names(model, len(rows)), rows, strict=True))
-
-
-def _row_names(model: Any, n_rows: int) -> list[str]:
-    if n_rows == 1:
-        return [""]
-    classes = getattr(model, "classes_", ())
-    if len(classes) == n_rows:
-        return [str(label) for label in classes]
-    if isinstance(model, QuantileMixin):
-        return [f"quantile {level:g}" for level in model.quantiles_]
-    if n_rows == 2 and hasattr(model, "predict_distribution"):
-        return ["location", "log scale"]
-    return [f"output {i}" for i in range(n_rows)]
-
-
-def _scales(model: Any) -> Array:
-    """Return the standard deviations by which a model divides its inputs."""
-    if not getattr(model, "standardize", False):
-        raise ParameterError(
-            "standardized=True needs a model of skgrad with standardize=True, which "
-            f"knows the standard deviations of its features. Got {model!r}. Multiply "
-            "yourself: CoefficientDisplay({'name': model.coef_ * X.std(axis=0)})."
-        )
-    return np.asarray(model._frame.x_scale)
-
-
-def _feature_names(model: Any) -> Any:
-    if isinstance(model, Pipeline) and len(model) > 1:
-        return model[:-1].get_feature_names_out()
-    model = getattr(model, "best_estimator_", model)
-    if isinstance(model, Pipeline):
-        return _feature_names(model)
-    return getattr(model, "feature_names_in_", None)
+    rows = np.atleast_2d(coef) * (input_scales(model) if standardized else 1.0)
+    return dict(zip(row_names(model, len(rows)), rows, strict=True))

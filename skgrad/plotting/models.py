@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skgrad.estimators.quantiles import QuantileMixin
 from skgrad.exceptions import ParameterError
 from skgrad.typing import Array
 
-__all__ = ["final_estimator", "named_models", "one_target", "require"]
+__all__ = [
+    "feature_names",
+    "final_estimator",
+    "input_scales",
+    "named_models",
+    "one_target",
+    "require",
+    "row_names",
+]
 
 
 def named_models(models: Any) -> dict[str, Any]:
@@ -124,3 +133,78 @@ def one_target(values: Any, what: str) -> Array:
             "display per output, made from its column."
         )
     return array
+
+
+def row_names(model: Any, n_rows: int) -> list[str]:
+    """Return the names of the rows of ``coef_``; a single one has none.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted linear model.
+    n_rows : int
+        How many rows there are.
+
+    Returns
+    -------
+    list of str
+        Classes, quantiles, or what the outputs are.
+    """
+    if n_rows == 1:
+        return [""]
+    classes = getattr(model, "classes_", ())
+    if len(classes) == n_rows:
+        return [str(label) for label in classes]
+    if isinstance(model, QuantileMixin):
+        return [f"quantile {level:g}" for level in model.quantiles_]
+    if n_rows == 2 and hasattr(model, "predict_distribution"):
+        return ["location", "log scale"]
+    return [f"output {i}" for i in range(n_rows)]
+
+
+def input_scales(model: Any) -> Array:
+    """Return the standard deviations by which a model divides its inputs.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted linear model of skgrad.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        1 for columns that do not vary.
+
+    Raises
+    ------
+    ParameterError
+        If the model does not know them.
+    """
+    if not getattr(model, "standardize", False):
+        raise ParameterError(
+            "standardized=True needs a model of skgrad with standardize=True, which "
+            f"knows the standard deviations of its features. Got {model!r}. Multiply "
+            "yourself: CoefficientDisplay({'name': model.coef_ * X.std(axis=0)})."
+        )
+    return np.asarray(model._frame.x_scale)
+
+
+def feature_names(model: Any) -> Any:
+    """Return the names of the inputs of a linear model, in a pipeline or alone.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted estimator.
+
+    Returns
+    -------
+    ndarray of str or None
+        None if they have no names.
+    """
+    if isinstance(model, Pipeline) and len(model) > 1:
+        return model[:-1].get_feature_names_out()
+    model = getattr(model, "best_estimator_", model)
+    if isinstance(model, Pipeline):
+        return feature_names(model)
+    return getattr(model, "feature_names_in_", None)
