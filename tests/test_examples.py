@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -163,6 +164,23 @@ def test_additive_models_are_between_lines_and_trees(output):
     found = scores(patients)
     assert found["additive"] > max(found["linear"], found["boosted trees"])
     assert "bmi (2." in patients
+
+
+def test_paths_are_those_of_scikit_learn(output):
+    lasso, logistic, prices, misread = output("regularization_path.py").stdout.split(
+        "\n\n"
+    )[:4]
+    alphas = re.findall(r"alpha +skgrad ([\d.]+) +LassoCV ([\d.]+)", lasso)
+    assert len(set(alphas[0])) == 1
+    assert float(lasso.splitlines()[3].split()[-1]) < 1e-3
+    ours, theirs = (
+        np.array(line.split()[:10], dtype=float) for line in logistic.splitlines()[-2:]
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    errors = dict(re.findall(r"^  (\S.*?) {2,}([\d.]+)%", prices, re.MULTILINE))
+    assert float(errors["skgrad, gamma, signs"]) < 0.5 * float(errors["LassoCV"])
+    found = table(misread)
+    assert found["Huber(delta=50.0)"] < 0.7 * found["SquaredError()"]
 
 
 def test_pictures_say_what_their_numbers_say(output):

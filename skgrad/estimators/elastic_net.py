@@ -110,7 +110,7 @@ class BaseElasticNetCV(BaseGradientLinear):
         began = perf_counter()
         scorer = None if self.scoring == "loss" else self._scorer()
         ratios = self._numbers("l1_ratio", self.l1_ratio, 1.0)
-        grid = self._grid(work.data.X.shape)
+        grid = self._grid(work.rows.X.shape)
         splits = self._splits(work.rows)
         n_paths = len(ratios) * (1 + len(splits))
         fits = self._fits(work, STEPS * n_paths * grid.size)
