@@ -9,7 +9,7 @@ from typing import Any
 
 from skgrad.core.params import did_you_mean
 
-__all__ = ["LINEAR", "NETWORK", "advice", "advising"]
+__all__ = ["LINEAR", "NETWORK", "PATHS", "advice", "advising"]
 
 # Of scikit-learn's linear models and networks, of skorch, of LightGBM's and XGBoost's
 # rankers; and what one estimator here has and another has not.
@@ -43,6 +43,26 @@ SHARED = {
 }
 NETWORK = {**SHARED, "epsilon": "optimizer=optim.Adam(eps=...)"}
 LINEAR = {**SHARED, "epsilon": "loss=losses.Huber(delta=...)"}
+# Of scikit-learn's LassoCV, ElasticNetCV and LogisticRegressionCV.
+PATHS = {
+    **LINEAR,
+    "C": "alphas: alpha = 1 / (C * n_samples), with standardize=False",
+    "Cs": "alphas: alpha = 1 / (C * n_samples), with standardize=False",
+    "alpha": "alphas: a number of strengths, or which",
+    "copy_X": "nothing: X is never changed",
+    "dual": "nothing: there is one solver",
+    "intercept_scaling": "nothing: intercepts are not penalised",
+    "l1_ratios": "l1_ratio: one part of L1 or several",
+    "n_alphas": "alphas: a number of strengths, or which",
+    "optimizer": "nothing: there is one solver",
+    "penalty": "l1_ratio: 0 for 'l2', 1 for 'l1'; alphas=[0] for none",
+    "precompute": "nothing: products of columns are kept where that pays",
+    "random_state": "nothing: nothing is random but what cv is",
+    "refit": "nothing: the chosen model is fitted to all rows",
+    "selection": "nothing: coordinates are taken in turn",
+    "solver": "nothing: there is one solver",
+    "use_legacy_attributes": "nothing: alpha_, l1_ratio_ and tables of one path",
+}
 
 
 def advice(owner: str, name: str, known: Iterable[str]) -> str:
@@ -70,7 +90,7 @@ def advice(owner: str, name: str, known: Iterable[str]) -> str:
     """
     text = f"{owner} has no parameter {name!r}."
     names = list(known)
-    table = NETWORK if "dtype" in names else LINEAR
+    table = NETWORK if "dtype" in names else PATHS if "alphas" in names else LINEAR
     if name in table:
         return f"{text} Here it is {table[name]}."
     return f"{text}{did_you_mean(name, names)} Its parameters are {sorted(names)}."

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import QuantileRegressor, SGDClassifier, SGDRegressor
+from sklearn.linear_model import (
+    ElasticNetCV,
+    LassoCV,
+    LogisticRegressionCV,
+    QuantileRegressor,
+    SGDClassifier,
+    SGDRegressor,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import skgrad
 from skgrad import losses, optim
-from skgrad.estimators.migration import LINEAR, NETWORK
+from skgrad.estimators.migration import LINEAR, NETWORK, PATHS
 
 PAIRS = {
     MLPRegressor: skgrad.MLPRegressor,
@@ -19,6 +26,9 @@ PAIRS = {
     SGDRegressor: skgrad.GradientLinearRegressor,
     SGDClassifier: skgrad.GradientLinearClassifier,
     QuantileRegressor: skgrad.QuantileRegressor,
+    LassoCV: skgrad.GradientElasticNetCV,
+    ElasticNetCV: skgrad.GradientElasticNetCV,
+    LogisticRegressionCV: skgrad.GradientElasticNetClassifierCV,
 }
 THEIRS = [
     (theirs, ours, name)
@@ -35,7 +45,8 @@ def test_every_parameter_is_ours_or_explained(theirs, ours, name):
     assert f"| `{name}` |" in TABLE
     if name in inspect.signature(ours).parameters:
         return
-    advice = re.escape((NETWORK if "MLP" in ours.__name__ else LINEAR)[name])
+    linear = PATHS if ours.__name__.endswith("CV") else LINEAR
+    advice = re.escape((NETWORK if "MLP" in ours.__name__ else linear)[name])
     match = rf"{ours.__name__} has no parameter '{name}'\. Here it is {advice}"
     with pytest.raises(TypeError, match=match):
         ours(**{name: 1})
@@ -43,7 +54,7 @@ def test_every_parameter_is_ours_or_explained(theirs, ours, name):
         ours().set_params(**{name: 1})
 
 
-@pytest.mark.parametrize("name", sorted({*NETWORK, *LINEAR}))
+@pytest.mark.parametrize("name", sorted({*NETWORK, *PATHS}))
 def test_the_table_has_every_explanation(name):
     rows = [
         row for row in TABLE.splitlines() if f"`{name}`" in row.split("|")[1:2][0:1]
@@ -53,7 +64,7 @@ def test_the_table_has_every_explanation(name):
 
 
 def test_explanations_name_what_exists():
-    for text in {*NETWORK.values(), *LINEAR.values()}:
+    for text in {*NETWORK.values(), *PATHS.values()}:
         for module, name, arguments in re.findall(
             r"(optim|losses)\.(\w+)\(([^)]*)", text
         ):
