@@ -250,7 +250,12 @@ class PathFits:
         strengths = {"strengths": grid.alphas, "eps": grid.eps, "tol": grid.tol}
         if not self._has_moments:
             problem = self._problem(w, l1_ratio)
-            return solve_path(problem, max_iter=grid.max_iter, **strengths)
+            path = solve_path(problem, max_iter=grid.max_iter, **strengths)
+            softmax = self.loss.matrix_link == "multinomial_logit"
+            if softmax and self.n_outputs and self.fit_intercept:
+                # Only their differences are determined; as glmnet's they sum to zero.
+                path.intercept -= path.intercept.mean(axis=1, keepdims=True)
+            return path
         moments = self.moments
         if without is not None:
             moments = moments - self._moments(without)

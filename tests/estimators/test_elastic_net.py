@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -234,6 +235,15 @@ def test_three_classes_are_multinomial():
     np.testing.assert_allclose(model.predict_proba(X), one.predict_proba(X), rtol=1e-5)
 
 
+def test_intercepts_of_classes_sum_to_zero():
+    X, y = make_classes(3)
+    model = GradientElasticNetClassifierCV(**FEW).fit(X, y)
+    assert abs(model.intercept_.sum()) < 1e-10
+    np.testing.assert_allclose(model.intercept_path_.sum(axis=1), 0, atol=1e-10)
+    bare = GradientElasticNetClassifierCV(fit_intercept=False, **FEW).fit(X, y)
+    np.testing.assert_array_equal(bare.intercept_, 0)
+
+
 def test_labels_are_classified_each_by_itself():
     X, y = make_classes()
     Y = np.column_stack([y == "yes", X[:, 0] > 2]).astype(int)
@@ -417,6 +427,25 @@ def test_any_layout_of_the_inputs(loss, tmp_path):
     for other in (X, np.asfortranarray(X), mapped, strided):
         model = GradientElasticNetCV(loss=loss, **FEW).fit(other, y)
         assert_same_fit(model, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("scoring", ["loss", "r2"])
+def test_sparse_inputs_give_what_dense_ones_do(loss, scoring):
+    X, y = make_data()
+    X = np.where(np.abs(X) > 2, X, 0.0)
+    w = np.arange(90) % 3
+    half = np.arange(90) < 50
+    params = {"loss": loss, "scoring": scoring, "alphas": 4, "tol": 1e-10}
+    params["cv"] = [(half, ~half), (~half, half)]
+    dense = GradientElasticNetCV(**params).fit(X, y, w)
+    sparse = GradientElasticNetCV(**params).fit(csr_array(X), y, w)
+    assert sparse.alpha_ == pytest.approx(dense.alpha_)
+    table = "loss_path_" if scoring == "loss" else "score_path_"
+    for name in ("coef_path_", table, "coef_"):
+        np.testing.assert_allclose(
+            getattr(sparse, name), getattr(dense, name), rtol=1e-6, atol=1e-7
+        )
 
 
 # ------------------------------------------------------------------ what is penalised

@@ -119,7 +119,7 @@ def test_parameters_of_paths_are_stored_untouched(cls):
     assert model.scoring is scoring
     model = make(cls, alphas=alphas)
     before = model.get_params()
-    model.fit(*make_data(cls))
+    model.fit(**make_data(cls))
     assert all(before[k] is v for k, v in model.get_params().items())
     assert cls().set_params(**before).get_params() == before
 
