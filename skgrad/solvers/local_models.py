@@ -17,6 +17,45 @@ MAX_SWEEPS = 1000
 FLOOR = 1e-9
 
 
+# Where no row is curved, a window has so many that are; what its width begins with, and
+# how often it is taken four times as wide at most.
+CURVED, FIRST_WINDOW, WIDENINGS = 0.1, 2.0**-20, 40
+
+
+def curvature_of(problem: PathProblem, point: Point) -> Array:
+    """Return second derivatives of the rows; where all are zero, over a window.
+
+    A loss that is linear far from the targets, as Huber's, may have none anywhere: then
+    they are differences of slopes over the smallest window in which a tenth of the rows
+    is curved.
+
+    Parameters
+    ----------
+    problem : PathProblem
+        The problem.
+    point : Point
+        Where.
+
+    Returns
+    -------
+    array
+        Of the shape of the point's curvature.
+    """
+    found, width = point.curvature, FIRST_WINDOW
+    if found.any() or point.coupled:
+        return found
+    for _ in range(WIDENINGS):
+        above, below = (
+            problem.at(point.coef, point.intercept, point.raw + side).slope
+            for side in (width, -width)
+        )
+        differences = (above - below) / (2 * width)
+        if np.isfinite(differences).all() and (differences > 0).mean() >= CURVED:
+            return differences
+        width *= 4.0
+    return found
+
+
 class GramModel:
     """A matrix of second derivatives, corrected by what steps show of the gradient.
 
@@ -54,7 +93,7 @@ class GramModel:
     def _convex(self, point: Point) -> Array:
         """Return second derivatives of the rows, without curvature that is negative."""
         if self.problem.convex or not point.coupled:
-            return point.curvature
+            return curvature_of(self.problem, point)
         upper = np.triu_indices(self.problem.n_outputs)
         whole = np.zeros((len(point.raw), *[self.problem.n_outputs] * 2))
         whole[:, upper[1], upper[0]] = point.curvature  # the part that is read
@@ -263,7 +302,8 @@ class ColumnModel:
         k = self.problem.n_outputs
         starts = [a * k - a * (a - 1) // 2 for a in range(k)]
         # The outputs of a row move at once: twice the diagonal bounds the whole.
-        own = 2 * point.curvature[:, starts] if point.coupled else point.curvature
+        found = curvature_of(self.problem, point)
+        own = 2 * found[:, starts] if point.coupled else found
         return [self._prepared(w) for w in own.T]
 
     def _prepared(self, w: Array) -> tuple[Array, Array | None, Array]:

@@ -9,7 +9,12 @@ from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV
+from sklearn.linear_model import (
+    ElasticNetCV,
+    LassoCV,
+    LogisticRegressionCV,
+    QuantileRegressor,
+)
 from sklearn.metrics import (
     log_loss,
     mean_absolute_error,
@@ -30,6 +35,7 @@ from skgrad import (
     GradientElasticNetCV,
     GradientLinearClassifier,
     GradientLinearRegressor,
+    losses,
 )
 from skgrad.exceptions import DataWarning, DivergenceError
 
@@ -634,6 +640,27 @@ def test_targets_of_any_size(loss):
     np.testing.assert_allclose(large.coef_, 2.0**200 * lasso.coef_, rtol=1e-10)
     with pytest.raises(DivergenceError, match=r"beyond float64: .*e\+201\. Div"):
         GradientElasticNetCV(loss=loss, **FEW).fit(X, 1e200 * y)
+
+
+def test_no_row_is_curved_at_the_start():
+    X, y = load_diabetes(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X[:60, 2:5]), y[:60]
+    delta, alpha = 0.1, 0.01
+    model = GradientElasticNetCV(
+        loss=losses.Huber(delta=delta),
+        l1_ratio=1.0,
+        standardize=False,
+        alphas=[2 * delta * 10 * alpha, 2 * delta * alpha],
+        cv=[(np.arange(60), np.arange(60))],
+        max_iter=1000,
+        tol=1e-3,
+    ).fit(X, y)
+    # Half the median's pinball loss, up to a quarter of delta where errors are small.
+    theirs = QuantileRegressor(quantile=0.5, alpha=alpha).fit(X, y)
+    penalty = alpha * np.abs(theirs.coef_).sum()
+    least = 0.5 * np.abs(y - theirs.predict(X)).mean() + penalty
+    assert model.alpha_ == 2 * delta * alpha
+    assert least - delta / 4 <= model.loss_ / (2 * delta) <= least * (1 + 1e-6)
 
 
 def test_a_fold_without_a_class():
