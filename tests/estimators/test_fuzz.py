@@ -68,7 +68,6 @@ ESTIMATORS = {
     "path-huber": lambda: GradientElasticNetCV(
         **PATH, loss="huber", standardize=False, positive=True, l1_ratio=[0, 1]
     ),
-    "path-gaussian": lambda: GradientElasticNetCV(**PATH, loss="gaussian_nll"),
     "linear-median": QuantileRegressor,
     "linear-quantiles": lambda: QuantileRegressor(
         quantile=(0.1, 0.5), alpha=0.1, positive=True, non_crossing="rearrange"
