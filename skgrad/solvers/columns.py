@@ -211,7 +211,8 @@ class SparseColumns(Columns):
         self.shape = self.X.shape
         self.centre = np.zeros(self.shape[1])
         self.arrays = (self.X.data, self.X.indices, self.X.indptr)
-        squared = (self.X.data**2, self.X.indices, self.X.indptr)
+        with np.errstate(over="ignore"):  # the caller looks at sums of them
+            squared = (self.X.data**2, self.X.indices, self.X.indptr)
         self.squared = scipy.sparse.csc_array(squared, shape=self.shape)
 
     def times(self, coef: Array, which: Array | None = None) -> Array:

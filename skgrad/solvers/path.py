@@ -35,6 +35,8 @@ SLOW = 0.3
 # the present one.
 INNER, INNER_NOW = 0.3, 0.3
 MAX_HALVINGS = 30
+# After so many strengths in a row that were not solved, the others get one step each.
+PATIENCE = 3
 # A value that rises by so small a part of it is no larger.
 ROUNDING = 1e-14
 
@@ -161,10 +163,13 @@ class _Solver:
         grid = grid_of(strengths, largest, eps)
         coefs = np.empty((len(grid), *self.point.coef.shape))
         found: list[tuple[Any, ...]] = []
-        before = max(largest, grid[0])
+        before, left, most = max(largest, grid[0]), PATIENCE, self.max_iter
         for at, strength in enumerate(grid):
             steps_and_residual = self._solve(float(strength), before)
             before = float(strength)
+            left = PATIENCE if steps_and_residual[1] <= self.tol else left - 1
+            # A loss without a minimum has none for the strengths that follow.
+            self.max_iter = most if left > 0 else 1
             point = self.point
             intercept = point.intercept - point.coef @ self.columns.centre
             coefs[at] = point.coef
