@@ -478,12 +478,11 @@ def figure(rows, names, path):
             if at:
                 ax.bar(*zip(*at, strict=True), width, color=COLOURS[name], label=name)
         ax.set_xticks(range(len(part)), [row["family"] for row in part])
-        ax.set_yscale("log")
         size = f"{part[0]['n_rows']:,} x {part[0]['n_features']:,}" if part else ""
         ax.set_title(f"{kind}, {size}", fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("seconds per path")
-    axes[0].legend(frameon=False, fontsize=8)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right", fontsize=8)
     fig.savefig(path, dpi=120)
     plt.close(fig)
 
