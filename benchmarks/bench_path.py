@@ -3,7 +3,8 @@
     python benchmarks/bench_path.py [--quick] [--only KIND] [--rounds N] [--output DIR]
 
 Lasso paths of dense inputs, 10,000 x 1,000 (neighbours correlated by a half), and of
-sparse ones, 50,000 x 20,000 at 0.1 %, for squared error, two classes and counts. The
+sparse ones, 50,000 x 20,000 at 0.1 %, for squared error, two classes and counts.
+skgrad's is what ``GradientElasticNetCV`` fits to all rows, without its folds. The
 strengths are those of glmnet's own path: all libraries get the same. Each library stops
 by its own rule and default, so the duality gap reached is computed alike for all,
 relative to the loss of the constant model, and stands beside the time. One core and one

@@ -304,15 +304,10 @@ class BaseElasticNetCV(BaseGradientLinear):
         def between(values: Array) -> Array:
             return (1 - part) * values[first] + part * values[then]
 
-        coef, intercept = between(self.coef_path_), between(self.intercept_path_)
-        return self._shaped_as_fitted(coef, intercept)
-
-    def _shaped_as_fitted(self, coef, intercept):
-        if coef.ndim == 1 and np.ndim(self.coef_) == 2:
-            return coef[None], np.atleast_1d(intercept)
-        if coef.ndim == 1:
-            return coef, float(intercept)
-        return coef, intercept
+        return self._coefficients(
+            np.atleast_2d(between(self.coef_path_)),
+            np.atleast_1d(between(self.intercept_path_)),
+        )
 
 
 _OWN = {
@@ -455,11 +450,6 @@ n_features)
         self.device = device
         self.verbose = verbose
 
-    def _coefficients(self, coef, intercept):
-        if self._y_ndim == 1 and len(coef) == 1:
-            return coef[0], float(intercept[0])
-        return coef, intercept
-
 
 @documented(
     loss="""str, Loss or callable, default={default}
@@ -571,9 +561,6 @@ n_features)
         self.n_jobs = n_jobs
         self.device = device
         self.verbose = verbose
-
-    def _coefficients(self, coef, intercept):
-        return coef, intercept
 
     def _work(self, rows: Rows, *rest: Any) -> Fitting:
         work = super()._work(rows, *rest)

@@ -182,6 +182,12 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         coef = np.clip((coef.T * frame.y_scale).T, *self._bounds)
         self.coef_, self.intercept_ = self._coefficients(coef, intercept)
 
+    def _coefficients(self, coef: Array, intercept: Array) -> tuple[Any, Any]:
+        """Return coefficients (k, p) and intercepts (k,) in the shape users see."""
+        if self._task == "regression" and self._y_ndim == 1 and len(coef) == 1:
+            return coef[0], float(intercept[0])
+        return coef, intercept
+
     def _raw_of(self, X: Array) -> Array:
         raw = X @ np.atleast_2d(self.coef_).T + self.intercept_
         return raw[:, 0] if self._n_columns is None else raw
@@ -327,11 +333,6 @@ class GradientLinearRegressor(GradientRegressorMixin, BaseGradientLinear):
 
     summary = linear_summary
 
-    def _coefficients(self, coef, intercept):
-        if self._y_ndim == 1 and len(coef) == 1:
-            return coef[0], float(intercept[0])
-        return coef, intercept
-
 
 @documented(
     loss="""str, Loss or callable, default={default}
@@ -468,6 +469,3 @@ class GradientLinearClassifier(GradientClassifierMixin, BaseGradientLinear):
         self.verbose = verbose
 
     summary = linear_summary
-
-    def _coefficients(self, coef, intercept):
-        return coef, intercept

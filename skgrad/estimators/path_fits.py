@@ -14,6 +14,7 @@ import scipy.sparse
 from sklearn.utils.parallel import Parallel, delayed
 
 from skgrad.backend.cpu.threads import single_threaded
+from skgrad.estimators.scaling import weighted_mean
 from skgrad.losses import Loss, SquaredError
 from skgrad.solvers import (
     Moments,
@@ -200,10 +201,7 @@ class PathFits:
 
     @cached_property
     def _centre(self) -> Array:
-        total, w = np.zeros(self.shape[1]), self.w / self.w.sum()
-        for at in self._blocks(np.arange(len(w))):
-            total += w[at] @ self.X[at]
-        return total
+        return weighted_mean(self.X, self.w)
 
     @cached_property
     def moments(self) -> Moments:

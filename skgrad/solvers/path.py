@@ -200,8 +200,6 @@ class _Solver:
         # Slopes change by less than the strength does, as a rule.
         bound = self.l1 * (2 * strength - before)
         strong = (np.abs(self.gradient) >= bound).any(axis=0)
-        strong |= (self.l1 == 0) & (self.l2 == 0)
-        strong |= (self.l1 == 0) & (self.problem.l1_ratio == 0)
         self._admit(np.flatnonzero(strong))
         n_steps = 0
         while True:

@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
+from skgrad.backend.cpu.descent import step
 from skgrad.typing import Array
 
 __all__ = ["source", "sweeper"]
@@ -187,21 +188,8 @@ turn:
   %g = fadd double %dot, %shifted
   %own = fmul double %hj, %old
   %u = fsub double %own, %g
-  %l_neg = fneg double %l
-  %is_below = fcmp ogt double %l_neg, %u
-  %u_low = select i1 %is_below, double %l_neg, double %u
-  %is_above = fcmp olt double %l, %u_low
-  %u_cut = select i1 %is_above, double %l, double %u_low
-  %soft = fsub double %u, %u_cut
   %stiff = fadd double %hj, %l2j
-  %free = fdiv double %soft, %stiff
-  %is_low = fcmp ogt double %lowest, %free
-  %raised = select i1 %is_low, double %lowest, double %free
-  %is_high = fcmp olt double %highest, %raised
-  %new = select i1 %is_high, double %highest, double %raised
-  %delta = fsub double %new, %old
-  %differs = fcmp one double %delta, 0.0
-  br i1 %differs, label %move, label %after
+{step("%stiff")}  br i1 %differs, label %move, label %after
 move:
   store double %new, ptr %b_at
   br i1 %is_common, label %equally, label %singly

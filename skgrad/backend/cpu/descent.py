@@ -12,11 +12,51 @@ from functools import cache
 
 from skgrad.typing import Array
 
-__all__ = ["source", "sweeper"]
+__all__ = ["source", "step", "sweeper"]
 
 _SIGNATURE = ctypes.CFUNCTYPE(
     ctypes.c_int64, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 3, ctypes.c_double
 )
+
+
+def step(stiffness: str) -> str:
+    """Return the LLVM IR of what a coefficient becomes, given the others.
+
+    From ``%u``, the stiffness times the coefficient less the gradient, ``%l``,
+    ``%lowest``, ``%highest`` and ``%old`` follow ``%new``, ``%delta`` and whether it
+    ``%differs``.
+
+    Parameters
+    ----------
+    stiffness : str
+        The name of the second derivative.
+
+    Returns
+    -------
+    str
+        Instructions, a line each.
+
+    Examples
+    --------
+    >>> from skgrad.backend.cpu import descent
+    >>> "%free = fdiv double %soft, %d" in descent.step("%d")
+    True
+    """
+    return f"""
+  %l_neg = fneg double %l
+  %is_below = fcmp ogt double %l_neg, %u
+  %u_low = select i1 %is_below, double %l_neg, double %u
+  %is_above = fcmp olt double %l, %u_low
+  %u_cut = select i1 %is_above, double %l, double %u_low
+  %soft = fsub double %u, %u_cut
+  %free = fdiv double %soft, {stiffness}
+  %is_low = fcmp ogt double %lowest, %free
+  %raised = select i1 %is_low, double %lowest, double %free
+  %is_high = fcmp olt double %highest, %raised
+  %new = select i1 %is_high, double %highest, double %raised
+  %delta = fsub double %new, %old
+  %differs = fcmp one double %delta, 0.0
+""".removeprefix("\n")
 
 
 def source() -> str:
@@ -90,19 +130,7 @@ turn:
   %sj = load double, ptr %s_at
   %own = fmul double %d, %old
   %u = fadd double %sj, %own
-  %l_neg = fneg double %l
-  %is_below = fcmp ogt double %l_neg, %u
-  %u_low = select i1 %is_below, double %l_neg, double %u
-  %is_above = fcmp olt double %l, %u_low
-  %u_cut = select i1 %is_above, double %l, double %u_low
-  %soft = fsub double %u, %u_cut
-  %free = fdiv double %soft, %d
-  %is_low = fcmp ogt double %lowest, %free
-  %raised = select i1 %is_low, double %lowest, double %free
-  %is_high = fcmp olt double %highest, %raised
-  %new = select i1 %is_high, double %highest, double %raised
-  %delta = fsub double %new, %old
-  %differs = fcmp one double %delta, 0.0
+  STEP
   br i1 %differs, label %move, label %after
 move:
   store double %new, ptr %b_at
@@ -126,7 +154,7 @@ met:
 failed:
   ret i64 0
 }
-"""
+""".replace("  STEP\n", step("%d"))
 
 
 @cache
