@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skgrad.backend.cuda.available import is_cuda
 from skgrad.core.tree import TreeDef, tree_flatten, tree_unflatten
 from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 from skgrad.executor.compiled import CompiledExecutor
@@ -23,6 +24,20 @@ EXECUTORS: dict[str, type[CompiledExecutor] | type[ReferenceExecutor]] = {
     "cpu": CompiledExecutor,
     "reference": ReferenceExecutor,
 }
+"""Those of the CPU; there is one more for each GPU."""
+
+
+def _made(graph: Graph, executor: str) -> CompiledExecutor | ReferenceExecutor:
+    if is_cuda(executor.partition("/")[0]):
+        from skgrad.executor.cuda import CudaExecutor  # noqa: PLC0415 - only if asked
+
+        return CudaExecutor(graph, executor)
+    if executor not in EXECUTORS:
+        raise ParameterError(
+            f"There is no executor {executor!r}. Known: {sorted(EXECUTORS)}, and "
+            "'cuda' or 'cuda:1' for a GPU."
+        )
+    return EXECUTORS[executor](graph)
 
 
 class Program:
@@ -34,20 +49,24 @@ class Program:
         What to compute.
     in_treedef, out_treedef : TreeDef
         Structure of the arguments (a tuple) and of the result.
-    executor : {"reference", "cpu"}, default="reference"
-        What runs it: NumPy, one operation after the other, or compiled kernels.
+    executor : {"reference", "cpu", "cuda", "cuda:1", ...}, default="reference"
+        What runs it: NumPy, one operation after the other, or compiled kernels, here
+        or on a GPU. ``"cuda/tf32"`` and ``"cuda/bf16"`` round the factors of products
+        in float32.
 
     Attributes
     ----------
     graph : Graph
         The graph it runs.
     executor : str
-        ``"reference"`` or ``"cpu"``.
+        ``"reference"``, ``"cpu"`` or the GPU's name, ``"cuda:0"``.
 
     Raises
     ------
     ParameterError
         If there is no executor of that name.
+    DeviceError
+        If the GPU cannot be used here.
 
     Examples
     --------
@@ -65,14 +84,10 @@ class Program:
         out_treedef: TreeDef,
         executor: str = "reference",
     ) -> None:
-        if executor not in EXECUTORS:
-            raise ParameterError(
-                f"There is no executor {executor!r}. Known: {sorted(EXECUTORS)}."
-            )
         self.graph = graph
         self.in_treedef = in_treedef
         self.out_treedef = out_treedef
-        self._executor = EXECUTORS[executor](graph)
+        self._executor = _made(graph, executor)
 
     @property
     def executor(self) -> str:
@@ -89,7 +104,7 @@ class Program:
 
         Parameters
         ----------
-        executor : {"reference", "cpu"}
+        executor : {"reference", "cpu", "cuda", "cuda:1", ...}
             What is to run it.
 
         Returns

@@ -9,7 +9,10 @@ from skgrad.backend.cpu import cache as kernels
 from skgrad.backend.cpu import gemm, gram
 from skgrad.backend.cpu.driver import run
 
-__all__ = ["instruction", "kernel", "run", "workspace"]
+__all__ = ["instruction", "kernel", "run", "without", "workspace"]
+
+without: frozenset[str] = frozenset()
+"""Instructions it does not have."""
 
 # Printers are imported where a kernel is compiled: a process that finds all its object
 # code on disk never loads them.

@@ -1,0 +1,141 @@
+"""A device that is simulated: its memory is the host's, its functions are C++.
+
+What is launched runs at once, except while a step is captured. Memory that was not
+written yet holds rubbish, and pieces of it are not reused while they are in use.
+"""
+
+import ctypes
+from contextlib import contextmanager
+from threading import RLock
+
+import numpy as np
+from backend.cuda import host
+
+from skgrad.backend.cuda.device import Buffer
+from skgrad.backend.cuda.launch import THREADS
+from skgrad.backend.cuda.printer import module
+
+_DTYPES = {"float32": np.float32, "float64": np.float64}
+
+
+def _at(address, n_bytes):
+    """Return the bytes at an address as an array."""
+    cells = (ctypes.c_uint8 * n_bytes).from_address(address)
+    return np.frombuffer(cells, dtype=np.uint8)
+
+
+def _matrix(address, dtype, shape, strides):
+    size = np.dtype(dtype).itemsize
+    reach = sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1
+    return np.lib.stride_tricks.as_strided(
+        _at(address, reach * size).view(dtype), shape, [s * size for s in strides]
+    )
+
+
+def multiply(dtype, pointers, sizes, add):
+    """Multiply matrices in C order, see ``Blas.product``."""
+    m, n, k, lda, ldb, ldc, ta, tb, count, sa, sb, sc = sizes
+    dtype = _DTYPES[dtype]
+    a = _matrix(
+        pointers[0], dtype, (count, m, k), (sa, *((1, lda) if ta else (lda, 1)))
+    )
+    b = _matrix(
+        pointers[1], dtype, (count, k, n), (sb, *((1, ldb) if tb else (ldb, 1)))
+    )
+    c = _matrix(pointers[2], dtype, (count, m, n), (sc, ldc, 1))
+    c[...] = a @ b + (c if add else 0)
+
+
+class SimulatedDevice:
+    """See ``skgrad.backend.cuda.device.Device``."""
+
+    name = "cuda:0"
+
+    def __init__(self, memory=2**33):
+        self.memory = memory
+        self.used = 0
+        self.uploads = []  # bytes of each
+        self.n_launched = 0
+        self._lock = RLock()
+        self._recorded = None
+
+    @property
+    def free_bytes(self):
+        return self.memory - self.used
+
+    @contextmanager
+    def active(self):
+        with self._lock:
+            yield
+
+    def allocate(self, n_bytes):
+        memory = np.full(n_bytes + 256, 0xA5, dtype=np.uint8)
+        self.used += n_bytes
+        start = -memory.ctypes.data % 256
+        return _Freed(memory.ctypes.data + start, n_bytes, memory, self)
+
+    def pinned(self, n_bytes):
+        return np.full(n_bytes, 0xA5, dtype=np.uint8)
+
+    def upload(self, array, address):
+        assert self._recorded is None
+        assert array.flags.c_contiguous
+        self.uploads.append(array.nbytes)
+        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def upload_beside(self, array, address):
+        self.upload(array, address)
+
+    def download(self, address, array):
+        assert self._recorded is None
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def functions(self, sources):
+        library = host.build(module(sources))
+        names = [name for names in sources.values() for name in names]
+        return {name: getattr(library, f"launch_{name}") for name in names}
+
+    def launch(self, function, grid, cells):
+        def launched():
+            values = np.array(cells, np.int64)
+            places = values.ctypes.data + 8 * np.arange(values.size)
+            shape = np.array([*grid, THREADS], np.uint32)
+            function(
+                ctypes.c_void_p(places.ctypes.data), ctypes.c_void_p(shape.ctypes.data)
+            )
+
+        self._do(launched)
+
+    def product(self, dtype, precision, pointers, sizes, add=False):
+        assert precision == "highest"
+        self._do(lambda: multiply(dtype, pointers, sizes, add))
+
+    def _do(self, what):
+        if self._recorded is not None:
+            self._recorded.append(what)
+        else:
+            self.n_launched += 1
+            what()
+
+    def captured(self, body):
+        self._recorded = made = []
+        body()
+        self._recorded = None
+        return made
+
+    def replay(self, captured, times):
+        for _ in range(times):
+            for launched in captured:
+                launched()
+
+
+class _Freed(Buffer):
+    """Memory that fills with rubbish when it is freed."""
+
+    def __init__(self, address, n_bytes, owner, device):
+        super().__init__(address, n_bytes, owner)
+        self.device = device
+
+    def __del__(self):
+        self.device.used -= self.n_bytes
+        self._owner[...] = 0x5A
