@@ -1,11 +1,13 @@
 """Each row of DIAGNOSIS.md: the mistake is made, and skgrad says what the row says."""
 
 import re
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from backend.cuda.simulated import simulated_gpu
 from sklearn import linear_model
 
 import skgrad
@@ -184,8 +186,15 @@ def foreign_parameter():
     MLPRegressor(solver="sgd")
 
 
+def no_gpu():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", None)
+        mlp(device="cuda").fit(X, Y)
+
+
 def small_for_a_gpu():
-    mlp(device="cuda").fit(X, Y)
+    with simulated_gpu():
+        mlp(device="cuda").fit(X, Y)
 
 
 def full_batch_stops_early():

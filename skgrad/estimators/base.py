@@ -8,6 +8,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -100,6 +101,15 @@ class BaseGradientEstimator(
     def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
         """Return the fit of a solver that takes the place of an optimizer, if any."""
         return None
+
+    def _needs_cpu(self, work: Fitting) -> str:
+        """Return why a GPU cannot do it, "" if it can."""
+        if issparse(work.rows.X):
+            return (
+                "products of sparse rows run on the CPU only. Set device='cpu', or "
+                "pass X.toarray() if it fits into memory."
+            )
+        return ""
 
     def _restrictions(
         self, frame: Frame, loss: Loss, module: nn.Module

@@ -447,6 +447,11 @@ def _crossing_quantiles(case: Case) -> str | None:
     )
 
 
+def _small_for_a_gpu(case: Case) -> str | None:
+    small = case.work.placement.too_small
+    return f"A GPU does not pay for {small}" if small else None
+
+
 Check = Callable[[Case], str | None]
 CHECKS: dict[str, tuple[Check, type[Warning]]] = {
     "interrupted": (_interrupted, ConvergenceWarning),
@@ -462,4 +467,5 @@ CHECKS: dict[str, tuple[Check, type[Warning]]] = {
     "learned_the_mean": (_learned_the_mean, FitWarning),
     "all_zero_coefficients": (_all_zero_coefficients, FitWarning),
     "crossing_quantiles": (_crossing_quantiles, FitWarning),
+    "small_for_a_gpu": (_small_for_a_gpu, FitWarning),
 }

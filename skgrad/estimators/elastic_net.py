@@ -106,6 +106,10 @@ class BaseElasticNetCV(BaseGradientLinear):
 
     # --- the fit ------------------------------------------------------------------
 
+    def _needs_cpu(self, work: Fitting) -> str:
+        """Return why a GPU cannot do it: a path is short steps, one after the other."""
+        return "regularisation paths run on the CPU only. Set device='cpu'."
+
     def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
         began = perf_counter()
         scorer = None if self.scoring == "loss" else self._scorer()

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import issparse, vstack
 
 from skgrad import nn
-from skgrad.estimators.device import check_device
+from skgrad.estimators.device import Work, placed
 from skgrad.estimators.hooks import Hooks
 from skgrad.estimators.verbose import reporter
 from skgrad.exceptions import ParameterError
@@ -40,6 +40,7 @@ from skgrad.train import (
     mode,
     row_keys,
 )
+from skgrad.train.data import GPU_BLOCK_BYTES
 from skgrad.train.evaluation import Evaluation
 from skgrad.typing import Array
 
@@ -47,6 +48,8 @@ __all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
 
 # Each divides the learning rate by ten.
 MAX_RECOVERIES = 8
+# Few fits of an optimizer of all rows take more, whatever they are allowed.
+EVALUATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -157,12 +160,41 @@ class Fitting:
             documents=isinstance(self.data, Queries),
             **estimator._restrictions(frame, loss, module),
         )
-        rows_per_step = self.batch_size if self.optimizer.stochastic else self.n_rows
-        check_device(estimator.device, rows_per_step, self.objective.mask.size)
+        self.placement = placed(estimator.device, self._work())
+        if self.placement.device != "cpu":
+            self._move_to_gpu()
         self.range_test: RangeTest | None = None
         self.rate: float | None = None
         self.progress: Progress | None = None
         self.solutions: list[Any] = []  # of an exact solver
+
+    def _work(self) -> Work:
+        """Return what is to be done, for the choice of a device."""
+        X, stochastic = self.rows.X, self.optimizer.stochastic
+        n_rows = self.batch_size if stochastic else self.n_rows
+        n_steps = -(-self.n_rows // n_rows) if stochastic else 1
+        n_epochs = self.max_iter if stochastic else min(self.max_iter, EVALUATIONS)
+        objective = self.objective
+        sizes = objective.mask.size, len(objective.shapes)
+        row_bytes = 0 if issparse(X) else X[:1].nbytes
+        only_cpu = self.estimator._needs_cpu(self)
+        dtype = objective.dtype.name
+        return Work(
+            X.shape[0],
+            row_bytes,
+            n_rows,
+            n_steps * n_epochs,
+            *sizes,
+            dtype,
+            only_cpu,
+        )
+
+    def _move_to_gpu(self) -> None:
+        precision = getattr(self.estimator, "matmul_precision", "highest")
+        rounded = "" if precision == "highest" else f"/{precision}"
+        self.objective.device = self.placement.device + rounded
+        if isinstance(self.data, Data):
+            self.data = replace(self.data, block_bytes=GPU_BLOCK_BYTES)
 
     @property
     def batch_size(self) -> int:
@@ -367,6 +399,7 @@ class Fitting:
         estimator._frame = self.frame
         estimator._n_columns = self.objective.n_outputs
         estimator._y_ndim = self.y_ndim
+        estimator.device_ = self.placement.device
         estimator._loss = self.objective.loss
         estimator.n_outputs_ = self.objective.n_outputs or 1
         estimator._publish()
@@ -405,6 +438,8 @@ class Fitting:
         return {
             "optimizer": type(self.optimizer).__name__,
             "executor": fit.executor,
+            "device": self.placement.device,
+            "device_reason": self.placement.reason,
             "stop_reason": fit.reason.value,
             "converged": fit.reason.converged,
             "n_iter": len(fit.epochs),

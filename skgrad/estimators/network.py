@@ -142,6 +142,7 @@ class MLPRegressor(GradientRegressorMixin, BaseMLP):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.loss = loss
@@ -171,6 +172,7 @@ class MLPRegressor(GradientRegressorMixin, BaseMLP):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose
 
 
@@ -247,6 +249,7 @@ class MLPClassifier(GradientClassifierMixin, BaseMLP):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.loss = loss
@@ -277,6 +280,7 @@ class MLPClassifier(GradientClassifierMixin, BaseMLP):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose
 
 
@@ -341,6 +345,7 @@ class ModuleRegressor(GradientRegressorMixin, BaseModule):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.module = module
@@ -369,6 +374,7 @@ class ModuleRegressor(GradientRegressorMixin, BaseModule):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose
 
 
@@ -437,6 +443,7 @@ class ModuleClassifier(GradientClassifierMixin, BaseModule):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.module = module
@@ -466,4 +473,5 @@ class ModuleClassifier(GradientClassifierMixin, BaseModule):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose

@@ -177,7 +177,14 @@ DESCRIPTIONS = {
     "dtype": """{{"float32", "float64"}} or None, default={default}
         Of the computation; None takes float32 for float32 inputs, else float64.""",
     "device": """str, default={default}
-        Where to compute: "cpu".""",
+        Where to fit: "cpu"; "cuda", or "cuda:1" by number, a GPU (needs CuPy:
+        ``pip install "skgrad[cuda12]"``); "auto", a GPU if there is one and the fit is
+        so large that it is expected to take half the time there, by its shapes. Inputs,
+        results and the fitted model are on the host either way: a model fitted on a
+        GPU predicts and loads without one.""",
+    "matmul_precision": """{{"highest", "tf32", "bf16"}}, default={default}
+        How a GPU multiplies matrices of float32: in float32, or faster with factors
+        rounded to 10 or 7 binary digits. The CPU always computes in full.""",
     "verbose": """int, default={default}
         1 prints a line now and then, 2 shows a progress bar with the time left
         (needs rich: ``pip install "skgrad[progress]"``).""",
@@ -195,6 +202,9 @@ ATTRIBUTES = """n_iter_ : int
         Score of the validation rows after each epoch, larger is better.
     module_ : Module
         The fitted module, in evaluation mode; it sees standardised inputs.
+    device_ : str
+        Where it was fitted, "cpu" or "cuda:0"; ``fit_report_["device_reason"]`` says
+        why.
     fit_report_ : FitReport
         Optimizer, executor, why the fit stopped, and more: a dict of plain values
         that prints as a table.
@@ -272,6 +282,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "dtype": [DTypeOptions({"float32", "float64"}), None],
     "device": [str],
+    "matmul_precision": [StrOptions({"highest", "tf32", "bf16"})],
     "verbose": ["verbose"],
 }
 

@@ -251,6 +251,15 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
         if not self._is_exact:
             super()._start(module, rows, encoded, loss, frame)
 
+    def _needs_cpu(self, work: Fitting) -> str:
+        """Return why a GPU cannot do it, "" if it can."""
+        if isinstance(work.optimizer, Exact):
+            return (
+                "the exact solver of quantile regression runs on the CPU only. Set "
+                "device='cpu', or optimizer='lbfgs'."
+            )
+        return super()._needs_cpu(work)
+
     def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
         """Return the exact fit, if that is what was asked for."""
         if not isinstance(work.optimizer, Exact):

@@ -110,6 +110,7 @@ class MLPQuantileRegressor(QuantileMixin, ConformalEstimator, BaseMLP):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.quantile = quantile
@@ -141,6 +142,7 @@ class MLPQuantileRegressor(QuantileMixin, ConformalEstimator, BaseMLP):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose
 
     def _make_module(self, n_features: int, n_outputs: int | None) -> nn.Sequential:

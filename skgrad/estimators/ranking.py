@@ -243,6 +243,7 @@ class MLPRanker(GradientRankerMixin, BaseMLP):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.loss = loss
@@ -273,6 +274,7 @@ class MLPRanker(GradientRankerMixin, BaseMLP):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose
 
 
@@ -351,6 +353,7 @@ class ModuleRanker(GradientRankerMixin, BaseModule):
         random_state=None,
         dtype=None,
         device="cpu",
+        matmul_precision="highest",
         verbose=0,
     ):
         self.module = module
@@ -380,4 +383,5 @@ class ModuleRanker(GradientRankerMixin, BaseModule):
         self.random_state = random_state
         self.dtype = dtype
         self.device = device
+        self.matmul_precision = matmul_precision
         self.verbose = verbose

@@ -17,6 +17,7 @@ class FitReport(dict[str, Any]):
     ``json.dumps`` takes it as it is. Entries:
 
     - ``optimizer``, ``executor``: the class that minimised, and what ran it;
+    - ``device``, ``device_reason``: where it ran, and why there;
     - ``stop_reason``, ``converged``: why the fit ended, and whether where it should;
     - ``n_iter``, ``best_epoch``: epochs or iterations, those of continued fits
       included, and the one whose weights were restored (None: the last);

@@ -101,11 +101,13 @@ class Traced:
     n_runs : float, default=0
         How often the first program will be run, at most: decides what runs all of
         them, NumPy if that takes no time or compiled kernels.
+    device : str, default="cpu"
+        A GPU, as :class:`Program` calls it, runs them however little it is.
 
     Attributes
     ----------
     executor : str or None
-        ``"reference"`` or ``"cpu"``; ``None`` before the first trace.
+        ``"reference"``, ``"cpu"`` or the GPU; ``None`` before the first trace.
     n_traces : int
         How many programs were made.
 
@@ -123,11 +125,13 @@ class Traced:
         function: Callable[..., Tree],
         fallback: bool = False,
         n_runs: float = 0,
+        device: str = "cpu",
     ) -> None:
         self.function = function
         self.fallback = fallback
         self.n_runs = n_runs
-        self.executor: str | None = None
+        self.device = device
+        self.executor: str | None = None if device == "cpu" else device
         self._programs: dict[Signature, Program | EagerProgram] = {}
 
     @property
@@ -158,9 +162,10 @@ class Traced:
             if any(isinstance(p, EagerProgram) for p in self._programs.values()):
                 return EagerProgram(self.function, treedef)  # it was said once
             why = " ".join([str(error), *getattr(error, "__notes__", ())])
+            where = "" if self.device == "cpu" else " and on the CPU"
             warnings.warn(
-                f"{function_name(self.function)} cannot be traced and runs eagerly, "
-                f"several times slower. {why}",
+                f"{function_name(self.function)} cannot be traced and runs eagerly"
+                f"{where}, several times slower. {why}",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ __all__ = ["Data", "row_keys"]
 # Rows of a block of a full-batch evaluation take about so many bytes: a block and what
 # is computed from it stay in the cache.
 BLOCK_BYTES = 2**21
+
+# On a GPU a block is to take longer than its launches do.
+GPU_BLOCK_BYTES = 2**28
 
 # Each block of sparse rows gives a dense gradient, as long as there are columns: that
 # is to be little beside the products, and few rows are nothing beside the columns.
@@ -40,6 +43,8 @@ class Data:
         Weights with mean one, in the dtype of the computation.
     keys : array of shape (n_samples,), optional
         uint32 identities of the rows, see :func:`row_keys`.
+    block_bytes : int, default=None
+        Size of the inputs of a block, see :meth:`blocks`; 2 MB by default.
 
     Examples
     --------
@@ -54,6 +59,7 @@ class Data:
     y: Array
     w: Array
     keys: Array | None = None
+    block_bytes: int | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return self.n_samples
@@ -113,7 +119,7 @@ class Data:
         keys = None if self.keys is None else self.keys[index]
         sparse = isinstance(self.X, SparseRows)
         X = self.X.take(index) if sparse else self.X[index]
-        return Data(X, self.y[index], self.w[index], keys)
+        return replace(self, X=X, y=self.y[index], w=self.w[index], keys=keys)
 
     @property
     def n_blocks(self) -> int:
@@ -122,7 +128,7 @@ class Data:
             most = max(SPARSE_ROWS, -(-self.n_samples // SPARSE_BLOCKS))
             return -(-self.n_samples // most)
         row_bytes = int(self.X.itemsize) * int(np.prod(self.X.shape[1:]))
-        most = max(256, BLOCK_BYTES // max(1, row_bytes))
+        most = max(256, (self.block_bytes or BLOCK_BYTES) // max(1, row_bytes))
         return -(-self.n_samples // most)
 
     @property

@@ -47,12 +47,10 @@ class Evaluation:
         self.quadratic = type(objective.loss) is SquaredError
         # Few fits take more evaluations than this, whatever they are allowed.
         n_runs = data.n_blocks * min(max_iter, 10)
-        self.gradient = Traced(
-            objective.sums_and_gradient, fallback=True, n_runs=n_runs
-        )
-        self.hessian = Traced(self.curvature.sums, fallback=True, n_runs=n_runs)
-        products = partial(product_sums, objective)
-        self.products = Traced(products, fallback=True, n_runs=n_runs)
+        traced = partial(Traced, fallback=True, n_runs=n_runs, device=objective.device)
+        self.gradient = traced(objective.sums_and_gradient)
+        self.hessian = traced(self.curvature.sums)
+        self.products = traced(partial(product_sums, objective))
         self._programs: dict[tuple[Traced, Shape], Any] = {}
         self._groups: list[tuple[Data, list[list[Array]]]] = []
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())

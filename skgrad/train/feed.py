@@ -150,7 +150,8 @@ class RowFeed:
     """Batches of arrays, shuffled by the loop itself."""
 
     def __init__(self, data: Data, settings: Any) -> None:
-        self.data = _in_order(data)
+        # Views of this fit: what a GPU keeps of them goes when they go.
+        self.data = _in_order(data).rows(slice(None))
         self.settings = settings
         self.batch_size: int = settings.batch_size
         whole = self.batch_size >= len(self.data)

@@ -132,6 +132,10 @@ class Objective:
         Inputs are queries, (n_queries, n_documents, n_features), as those of `Queries`.
         The module sees the documents as rows and gives each a score; the loss sees
         scores of shape (n_queries, n_documents). ``n_outputs`` is then ``None``.
+    device : str, default="cpu"
+        What runs the programs: ``"cpu"``, a GPU such as ``"cuda:0"``, or
+        ``"cuda:0/tf32"`` with the precision of products in float32 if it is not the
+        highest. Arrays are of the host on either; the GPU keeps copies during a fit.
 
     Attributes
     ----------
@@ -165,6 +169,7 @@ class Objective:
         factors: Array | None = None,
         bounds: tuple[Array, Array] | None = None,
         documents: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.module = module
         self.loss = loss
@@ -173,6 +178,7 @@ class Objective:
         self.l1_ratio = float(l1_ratio)
         self.clip_norm = clip_norm
         self.record_gradient = record_gradient
+        self.device = device
         _check_parameters(module)
         fitted = self._fitted()
         self.names = list(fitted)

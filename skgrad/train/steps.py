@@ -41,7 +41,7 @@ class Steps:
         self.objective = objective
         self.optimizer = optimizer
         step = partial(objective.step, optimizer)
-        self.traced = Traced(step, fallback=True, n_runs=n_runs)
+        self.traced = Traced(step, True, n_runs, objective.device)
         self.hyper = hyper
         self.hyper_leaves = list(map(np.asarray, tree_leaves(hyper)))
         self.executor = "reference"
@@ -181,16 +181,20 @@ def _check_length(found: int, expected: int, right: bool) -> None:
 
 
 # Seconds of work between two returns to Python, where an interrupt is noticed. Compiled
-# steps take about a tenth of what the reference executor is estimated to take.
+# steps take about a tenth of what the reference executor is estimated to take, on a GPU
+# a hundredth, and not less than some launches.
 RETURN_SECONDS = 0.1
-SPEEDUP = 10.0
+SPEEDUP, SPEEDUP_GPU = 10.0, 100.0
+LAUNCHED = 5e-5
 
 
 def _steps_per_return(program: Any) -> int | None:
     """Return how many steps are about 0.1 s of work; no limit where all is Python."""
-    if program.executor != "cpu":
+    if program.executor in ("reference", "eager"):
         return None
     seconds = program.reference_seconds / SPEEDUP
+    if program.executor != "cpu":
+        seconds = max(LAUNCHED, program.reference_seconds / SPEEDUP_GPU)
     return max(1, int(RETURN_SECONDS / seconds))
 
 

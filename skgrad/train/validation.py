@@ -54,7 +54,7 @@ def minus_loss(
     hyper = objective.hyper(frame)
     blocks, n_blocks = blocks_of(data, objective.dtype)
     n_runs = n_blocks * n_evaluations
-    traced = Traced(objective.sums, fallback=True, n_runs=n_runs)
+    traced = Traced(objective.sums, True, n_runs, objective.device)
 
     def score(state: TrainState) -> float:
         loss = weight = 0.0

@@ -1,35 +1,105 @@
-"""Where a fit runs, and what is said where it cannot."""
+"""Where a fit runs, what is said where it cannot, and fits on a simulated device."""
+
+import pickle
+import sys
 
 import numpy as np
 import pytest
+from backend.cuda.simulated import simulated_gpu
 from estimators.battery import EACH, make_for
+from scipy.sparse import csr_array
 from sklearn.base import clone
 
-from skgrad import MLPRegressor
-from skgrad.estimators.device import step_seconds
-from skgrad.exceptions import DeviceError
+from skgrad import (
+    GradientElasticNetCV,
+    GradientLinearClassifier,
+    GradientLinearRegressor,
+    MLPRegressor,
+    QuantileRegressor,
+)
+from skgrad.estimators.device import Work, placed
+from skgrad.exceptions import DeviceError, FitWarning
+
+SMALL = Work(20_000, 80, 32, 6250, 1409, 4, "float32")
+LARGE = Work(1_000_000, 4000, 16_384, 6200, 20_000_000, 6, "float32")
+
+
+@pytest.fixture
+def gpu():
+    with simulated_gpu() as device:
+        yield device
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+
+
+# --- where it cannot run ------------------------------------------------------------
 
 
 @EACH
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_a_small_fit_is_told_that_a_gpu_would_not_pay(estimator, device):
+def test_a_small_fit_is_told_that_a_gpu_would_not_pay(estimator, device, no_gpu):
     model = clone(estimator).set_params(device=device)
-    match = rf"There is no device '{device}'.*Nor would a GPU pay.*Set device='cpu'"
+    match = f"device='{device}' cannot (be used here|do this).*Set device='cpu'"
     with pytest.raises(DeviceError, match=match):
         model.fit(*make_for(estimator))
     assert not hasattr(model, "module_")
 
 
-def test_a_large_fit_and_another_device_are_not():
-    X = np.zeros((3000, 200), dtype=np.float32)
-    large = MLPRegressor(device="cuda", hidden_layer_sizes=(512,), batch_size=1024)
-    with pytest.raises(DeviceError) as error:
-        large.fit(X, X[:, 0])
+def test_a_large_fit_and_another_device_are_not(no_gpu):
+    with pytest.raises(DeviceError, match="CuPy is not installed") as error:
+        placed("cuda", LARGE)
     assert "pay" not in str(error.value)
-    with pytest.raises(
-        DeviceError, match=r"no device 'tpu'\. Known devices: \['cpu'\]"
-    ):
-        MLPRegressor(device="tpu").fit(X[:20], X[:20, 0])
+    with pytest.raises(DeviceError, match=r"no device 'tpu'\. Devices are 'cpu', 'cu"):
+        placed("tpu", LARGE)
+
+
+def test_what_only_the_cpu_can_do_is_refused_with_the_remedy(gpu):
+    X, y = np.eye(8), np.arange(8.0)
+    fits = [
+        (GradientElasticNetCV(device="cuda", cv=2), X, "paths run on the CPU only"),
+        (QuantileRegressor(device="cuda"), X, "or optimizer='lbfgs'"),
+        (
+            GradientLinearRegressor(device="cuda"),
+            csr_array(X),
+            r"or pass X.toarray\(\)",
+        ),
+    ]
+    for model, rows, message in fits:
+        with pytest.raises(DeviceError, match=message):
+            model.fit(rows, y)
+        model.set_params(device="auto").fit(rows, y)
+        assert model.device_ == "cpu"
+        assert "CPU only" in model.fit_report_["device_reason"]
+
+
+# --- what is chosen -----------------------------------------------------------------
+
+
+def test_auto_takes_a_gpu_for_large_work_only(gpu):
+    small, large = placed("auto", SMALL), placed("auto", LARGE)
+    assert (small.device, large.device) == ("cpu", "cuda:0")
+    assert "too small for a GPU: about 0.034 s on a core" in small.reason
+    assert "the fit is large: about" in large.reason
+
+
+def test_auto_without_a_gpu_says_why(no_gpu):
+    device, reason, _ = placed("auto", LARGE)
+    assert device == "cpu"
+    assert "CuPy is not installed" in reason
+
+
+def test_more_rows_or_steps_never_speak_for_the_cpu():
+    def chosen(factor, **changed):
+        times = {k: v * factor for k, v in changed.items()}
+        work = Work(**{**vars(LARGE), **times})
+        return work.cpu_seconds / work.gpu_seconds
+
+    for name in ("n_rows", "n_steps", "n_parameters"):
+        ratios = [chosen(f, **{name: vars(LARGE)[name]}) for f in (1, 4, 16)]
+        assert ratios == sorted(ratios)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +110,70 @@ def test_a_large_fit_and_another_device_are_not():
 def test_the_estimate_is_of_the_size_of_what_was_measured(n_rows, hidden, seconds):
     depth = 1 if hidden == 64 else 2
     n_parameters = 20 * hidden + (depth - 1) * hidden**2 + hidden * depth + hidden + 1
-    assert 1 / 3 < step_seconds(n_rows, n_parameters) / seconds < 3
+    work = Work(20_000, 80, n_rows, 1, n_parameters, 2 * depth + 2, "float32")
+    assert 1 / 3 < work.cpu_step / seconds < 3
+
+
+# --- fits ---------------------------------------------------------------------------
+
+
+def make_data(n=300, dtype="float32"):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 4)).astype(dtype)
+    return X, (np.sin(X[:, 0]) + 0.1 * rng.normal(size=n)).astype(dtype)
+
+
+@pytest.mark.filterwarnings("ignore:A GPU does not pay:skgrad.exceptions.FitWarning")
+def test_a_network_is_fitted_as_on_the_cpu(gpu):
+    X, y = make_data()
+    settings = {
+        "hidden_layer_sizes": (8,),
+        "max_iter": 5,
+        "tol": None,
+        "dropout": 0.2,
+        "early_stopping": True,
+        "batch_size": 50,
+        "random_state": 0,
+    }
+    here = MLPRegressor(**settings).fit(X, y)
+    there = MLPRegressor(device="cuda", **settings).fit(X, y)
+    assert there.fit_report_["executor"] == "cuda:0"
+    assert (here.device_, there.device_) == ("cpu", "cuda:0")
+    np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(
+        there.validation_scores_, here.validation_scores_, rtol=1e-5
+    )
+    np.testing.assert_allclose(there.predict(X), here.predict(X), rtol=1e-4, atol=1e-5)
+    assert gpu.uploads.count(X[:270].nbytes) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:A GPU does not pay:skgrad.exceptions.FitWarning")
+@pytest.mark.parametrize("optimizer", ["newton", "lbfgs"])
+def test_optimizers_of_all_rows(gpu, optimizer):
+    X, y = make_data(dtype="float64")
+    model = GradientLinearClassifier(optimizer=optimizer, tol=1e-8)
+    here = clone(model).fit(X, y > 0)
+    there = clone(model).set_params(device="cuda:0").fit(X, y > 0)
+    assert there.fit_report_["executor"] == "cuda:0"
+    np.testing.assert_allclose(there.coef_, here.coef_, rtol=1e-6)
+    np.testing.assert_array_equal(there.predict(X), here.predict(X))
+
+
+@pytest.mark.filterwarnings("ignore:A GPU does not pay:skgrad.exceptions.FitWarning")
+def test_what_was_fitted_on_a_gpu_needs_none_any_more(no_gpu):
+    X, y = make_data()
+    model = MLPRegressor(hidden_layer_sizes=3, max_iter=2, tol=None, device="cuda")
+    with simulated_gpu():
+        model.fit(X, y)
+        expected, stored = model.predict(X), pickle.dumps(model)
+    np.testing.assert_array_equal(pickle.loads(stored).predict(X), expected)
+
+
+def test_a_gpu_that_only_slows_a_fit_down_is_warned_of(gpu):
+    X, y = make_data()
+    model = MLPRegressor(hidden_layer_sizes=3, max_iter=2, tol=None, device="cuda")
+    with pytest.warns(
+        FitWarning, match="does not pay for work this small: a step"
+    ) as w:
+        model.fit(X, y)
+    assert w[0].filename == __file__

@@ -309,6 +309,7 @@ INVALID = {
     "random_state": [-1, "seed", 0.5],
     "dtype": ["float16", 3, int, np.float16, np.dtype("int32"), np.dtype(">f8"), str],
     "device": [0],
+    "matmul_precision": ["float16", 0],
     "verbose": ["loud", -1],
     "module": ["Net", 3],
     "module_params": [[("hidden", 3)]],

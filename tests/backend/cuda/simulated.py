@@ -5,12 +5,16 @@ written yet holds rubbish, and pieces of it are not reused while they are in use
 """
 
 import ctypes
+import sys
 from contextlib import contextmanager
 from threading import RLock
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from backend.cuda import host
 
+from skgrad.backend.cuda import backend
 from skgrad.backend.cuda.device import Buffer
 from skgrad.backend.cuda.launch import THREADS
 from skgrad.backend.cuda.printer import module
@@ -139,3 +143,18 @@ class _Freed(Buffer):
     def __del__(self):
         self.device.used -= self.n_bytes
         self._owner[...] = 0x5A
+
+
+@contextmanager
+def simulated_gpu():
+    """Put a simulated device in the place of the first GPU."""
+    device = SimulatedDevice()
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace()))
+    cupy.cuda.runtime.getDeviceCount = lambda: 1
+    cupy.cuda.runtime.CUDARuntimeError = RuntimeError
+    backend.backend.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cupy", cupy)
+        patch.setattr(backend, "_device", lambda name: device)
+        yield device
+    backend.backend.cache_clear()
