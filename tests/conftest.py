@@ -20,12 +20,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 # Without it scikit-learn skips its check of array API inputs.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
-import hypothesis
 import numpy as np
 import pytest
 
-hypothesis.settings.register_profile("skgrad", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("skgrad")
+if importlib.util.find_spec("hypothesis"):  # tests of a device do without
+    import hypothesis
+
+    hypothesis.settings.register_profile("skgrad", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("skgrad")
 
 
 def pytest_addoption(parser):

@@ -25,8 +25,6 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
 __all__ = ["blas_threads", "single_threaded"]
 
 # Floating-point operations from which a product may use all threads. OpenBLAS 0.3.30
@@ -165,6 +163,8 @@ def _libraries() -> tuple[list[Any], list[Any]]:
 @cache
 def _found(with_scipy: bool) -> tuple[list[Any], list[Any]]:
     """Return the BLAS libraries of this process: shared by threads, and per thread."""
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - if a fit needs it
+
     shared: list[Any] = []
     per_thread: list[Any] = []
     with _harmless():

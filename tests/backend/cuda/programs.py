@@ -1,23 +1,20 @@
-"""Programs of all that is registered, and what they ask of a backend.
+"""Programs of all that is registered.
 
-A case makes a program and says how to run it, so that it runs on the reference executor
-and with the CUDA text of its kernels, compiled for the host.
+A case makes a program and says how to run it, so that it runs on the reference
+executor, on a GPU, and with the CUDA text of its kernels compiled for the host.
 """
 
-import ctypes
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
-from backend.cuda import host
 from cases import ELEMENTWISE, STRUCTURAL_ROWS
-from nn.layers import LAYERS
-from nn.test_torch import results
 from train.families import FAMILIES
 from train.problems import LOSS_ROWS, make_problem
-from train.test_compiled import (
+from train.traced_steps import (
     EVERYTHING,
     OPTIONS,
     STOCHASTIC,
@@ -27,12 +24,17 @@ from train.test_compiled import (
 )
 
 from skgrad import functional, grad, ops
-from skgrad.backend.cpu import backend as cpu
-from skgrad.backend.cuda.library import LIBRARY
 from skgrad.core.tree import tree_leaves
 from skgrad.executor import trace
 
 N_STEPS = 3
+
+# Layers are written down beside PyTorch's; without it families of them are left.
+if importlib.util.find_spec("torch"):
+    from nn.layers import LAYERS
+    from nn.test_torch import results
+else:
+    LAYERS = {}
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,6 @@ class Case:
         """What rounding amounts to: of sums in float32, and of others."""
         dtypes = {variable.dtype.name for variable in self.program.graph.inputs}
         return 2e-5 if "float32" in dtypes else 1e-10
-
-    def on(self, backend):
-        """Return the program with compiled kernels of a backend."""
-        program = self.program.on("reference").on("cpu")
-        program._executor.backend = backend
-        return program
 
 
 def _call(function, *args):
@@ -131,75 +127,3 @@ CASES = {
 }
 
 made = cache(lambda name: CASES[name]())
-
-
-class Recorder:
-    """A backend that notes what it is asked for and runs nothing."""
-
-    def __init__(self):
-        self.specs = {}
-        self.instructions = {}
-
-    def kernel(self, spec):
-        self.specs[spec] = None
-        return 0
-
-    def instruction(self, name, dtypes, sizes):
-        if name in LIBRARY:
-            self.instructions[name, dtypes] = None
-        return 0, (), sizes
-
-    def workspace(self, name, dtype, sizes):
-        return 0
-
-    def run(self, *args):
-        pass
-
-
-@cache
-def collected(names):
-    """Return the kernels and the instructions of programs."""
-    recorder = Recorder()
-    for name in names:
-        case = made(name)
-        case.run(case.on(recorder))
-    return list(recorder.specs), list(recorder.instructions)
-
-
-_FUNCTION = ctypes.CFUNCTYPE(
-    None,
-    ctypes.POINTER(ctypes.c_int64),
-    ctypes.POINTER(ctypes.c_int64),
-    ctypes.c_int64,
-)
-
-
-class HostBackend:
-    """A backend of CUDA text compiled for the host; products are the CPU's."""
-
-    run = staticmethod(cpu.run)
-    workspace = staticmethod(cpu.workspace)
-
-    def __init__(self, names, *flags):
-        specs, instructions = collected(names)
-        self.kernels = host.kernels(specs, *flags)
-        self.routines = host.routines(instructions, *flags)
-        self._alive = []
-
-    def _address(self, function, n_pointers, n_sizes):
-        def called(pointers, sizes, step):
-            function(pointers[:n_pointers], sizes[:n_sizes], step)
-
-        self._alive.append(_FUNCTION(called))
-        return ctypes.cast(self._alive[-1], ctypes.c_void_p).value
-
-    def kernel(self, spec):
-        n_strides = sum(operand.strides.count("s") for operand in spec.operands)
-        n_pointers = len(spec.operands)
-        return self._address(self.kernels[spec], n_pointers, spec.rank + n_strides)
-
-    def instruction(self, name, dtypes, sizes):
-        if name not in LIBRARY:
-            return cpu.instruction(name, dtypes, sizes)
-        function = self.routines[name, dtypes]
-        return self._address(function, function.n_pointers, len(sizes)), (), sizes

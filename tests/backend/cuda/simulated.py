@@ -36,7 +36,16 @@ def _matrix(address, dtype, shape, strides):
     )
 
 
-def multiply(dtype, pointers, sizes, add):
+def rounded(x, bits):
+    """Return float32 with fewer bits after the leading one; float64 stays."""
+    if x.dtype != np.float32 or bits == 23:
+        return x
+    drop = np.uint32(23 - bits)
+    half = np.uint32(1) << (drop - np.uint32(1))
+    return ((x.view(np.uint32) + half) >> drop << drop).view(np.float32)
+
+
+def multiply(dtype, pointers, sizes, add, bits=23):
     """Multiply matrices in C order, see ``Blas.product``."""
     m, n, k, lda, ldb, ldc, ta, tb, count, sa, sb, sc = sizes
     dtype = _DTYPES[dtype]
@@ -47,7 +56,7 @@ def multiply(dtype, pointers, sizes, add):
         pointers[1], dtype, (count, k, n), (sb, *((1, ldb) if tb else (ldb, 1)))
     )
     c = _matrix(pointers[2], dtype, (count, m, n), (sc, ldc, 1))
-    c[...] = a @ b + (c if add else 0)
+    c[...] = rounded(a, bits) @ rounded(b, bits) + (c if add else 0)
 
 
 class SimulatedDevice:
@@ -111,8 +120,8 @@ class SimulatedDevice:
         self._do(launched)
 
     def product(self, dtype, precision, pointers, sizes, add=False):
-        assert precision == "highest"
-        self._do(lambda: multiply(dtype, pointers, sizes, add))
+        bits = {"highest": 23, "tf32": 10, "bf16": 7}[precision]
+        self._do(lambda: multiply(dtype, pointers, sizes, add, bits))
 
     def _do(self, what):
         if self._recorded is not None:

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from backend.cuda import host
-from backend.cuda.programs import CASES, HostBackend, collected, made
+from backend.cuda.on_host import HostBackend, collected, on
+from backend.cuda.programs import CASES, made
 from backend.cuda.test_printer import FAST, NO_FLOAT64
 
 from skgrad.backend.cuda.library import LIBRARY
@@ -86,7 +87,7 @@ def backends():
 @pytest.mark.parametrize("name", CASES_IN_TIERS)
 def test_values_are_the_references(name, backends):
     case = made(name)
-    found = case.run(case.on(backends(name)))
+    found = case.run(on(case, backends(name)))
     expected = case.run(case.program.on("reference"))
     for f, e in zip(found, expected, strict=True):
         assert (f.shape, f.dtype) == (e.shape, e.dtype)
