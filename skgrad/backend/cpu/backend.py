@@ -7,6 +7,7 @@ from typing import Any
 from skgrad.backend.base import KernelSpec
 from skgrad.backend.cpu import cache as kernels
 from skgrad.backend.cpu import gemm, gram
+from skgrad.backend.cpu.blas import blas_pointer
 from skgrad.backend.cpu.driver import run
 
 __all__ = ["instruction", "kernel", "run", "without", "workspace"]
@@ -87,9 +88,7 @@ def _product(
     if _is_own(dtype, sizes):
         address = kernels.function(f"gemm {dtype}", lambda: gemm.source(dtype))
         return address, (), gemm.sizes(dtype, *_arguments(sizes))
-    from skgrad.backend.cpu import library  # noqa: PLC0415 - see above
-
-    return _library("blas_gemm", dtype), (library.blas_pointer(dtype),), sizes
+    return _library("blas_gemm", dtype), (blas_pointer(dtype),), sizes
 
 
 def _is_own(dtype: str, sizes: tuple[int, ...]) -> bool:

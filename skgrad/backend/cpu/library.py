@@ -7,9 +7,7 @@ reads or writes nothing outside: it sets the status cell, and the run raises.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeAlias
 
 import llvmlite.ir as ir
@@ -28,7 +26,7 @@ from skgrad.backend.cpu.loops import (
 from skgrad.backend.cpu.scalar import Scalar, constant, llvm_type
 from skgrad.backend.mathematics.preamble import philox_4x32
 
-__all__ = ["LIBRARY", "blas_pointer"]
+__all__ = ["LIBRARY"]
 
 Builder: TypeAlias = ir.IRBuilder
 _WORD = ir.IntType(32)
@@ -347,38 +345,6 @@ def blas_gemm(dtype: str) -> str:
         address = b.ptrtoint(gemm, I64)  # a pointer alone has no signature to call
         b.call(b.inttoptr(address, signature.as_pointer()), arguments)
     return f.text()
-
-
-@cache
-def blas_pointer(dtype: str) -> int:
-    """Return the address of SciPy's ``gemm`` for a dtype.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-        Of the matrices.
-
-    Returns
-    -------
-    int
-        Address of a function with Fortran's arguments and 32-bit integers.
-
-    Examples
-    --------
-    >>> from skgrad.backend.cpu.library import blas_pointer
-    >>> blas_pointer("float64") > 0
-    True
-    """
-    from scipy.linalg import cython_blas  # noqa: PLC0415 - heavy
-
-    name = {"float32": "sgemm", "float64": "dgemm"}[dtype]
-    capsule = cython_blas.__pyx_capi__[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
 LIBRARY: dict[str, Callable[..., str]] = {

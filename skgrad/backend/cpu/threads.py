@@ -25,6 +25,8 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
+from skgrad.backend.cpu import blas
+
 __all__ = ["blas_threads", "single_threaded"]
 
 # Floating-point operations from which a product may use all threads. OpenBLAS 0.3.30
@@ -156,8 +158,8 @@ if sys.platform != "win32":
 
 
 def _libraries() -> tuple[list[Any], list[Any]]:
-    # SciPy's BLAS is loaded with this module, perhaps long after NumPy's.
-    return _found("scipy.linalg" in sys.modules)
+    # SciPy's BLAS is perhaps loaded long after NumPy's.
+    return _found(blas.is_loaded())
 
 
 @cache

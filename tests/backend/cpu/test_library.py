@@ -271,7 +271,7 @@ def test_random_bits_are_the_reference_s(size):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("turned", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_products_by_blas(dtype, turned, rng):
-    from skgrad.backend.cpu import backend, library  # noqa: PLC0415 - loads BLAS
+    from skgrad.backend.cpu import backend, blas  # noqa: PLC0415 - loads BLAS
 
     for m, n, k in [(3, 4, 5), (1, 2, 300), (2, 3, 0), (0, 2, 2), (65, 33, 17)]:
         a, b = rng.normal(size=(2, m, k)), rng.normal(size=(2, k, n))
@@ -284,7 +284,7 @@ def test_products_by_blas(dtype, turned, rng):
         strides = [s[0].size for s in stored]
         sizes = (m, n, k, *widths, n + 2, *turned, 2, *strides, m * (n + 2))
         pointers = np.array([*(x.ctypes.data for x in (*stored, out)), 0])
-        pointers[3] = library.blas_pointer(dtype)
+        pointers[3] = blas.blas_pointer(dtype)
         table = np.array(sizes, dtype=np.int64)
         address = backend._library("blas_gemm", dtype)
         run(np.array([[address, pointers.ctypes.data, table.ctypes.data]]), 0, 1, 0, 1)

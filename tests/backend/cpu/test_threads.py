@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import threadpoolctl
 
-from skgrad.backend.cpu import threads
+from skgrad.backend.cpu import blas, threads
 from skgrad.backend.cpu.threads import blas_threads, single_threaded
 
 
@@ -263,6 +263,7 @@ def test_libraries_are_listed_once_before_and_once_after_scipy(monkeypatch):
     monkeypatch.setattr(
         threads, "_found", lambda with_scipy: found.append(with_scipy) or ([], [])
     )
+    monkeypatch.setattr(blas, "_loaded_alone", [])
     monkeypatch.delitem(sys.modules, "scipy.linalg", raising=False)
     with single_threaded():
         pass
