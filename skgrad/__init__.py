@@ -4,13 +4,13 @@ Submodules are imported when they are first used: ``import skgrad`` alone loads
 neither scikit-learn nor llvmlite nor cupy.
 """
 
-import importlib
 from typing import Any
 
 # Imported at once, not lazily: importing the module ``skgrad.tensor`` later would put
 # the module in the place of the function of the same name, and ``functional`` makes
 # NumPy functions such as ``np.mean`` known to tensors.
 from skgrad import functional  # noqa: F401 - in __all__, which is computed
+from skgrad.core.lazy import imported
 from skgrad.tensor import Tensor, tensor  # noqa: F401 - likewise
 
 __version__ = "0.1.0.dev0"
@@ -81,22 +81,17 @@ _NAMES = {
         *("GradientLinearRanker", "MLPRanker", "ModuleRanker"),
     ),
 }
-_ORIGIN = {name: module for module, names in _NAMES.items() for name in names}
+_ORIGIN = dict.fromkeys(_MODULES, "") | {
+    name: module for module, names in _NAMES.items() for name in names
+}
 
 # `from skgrad import *` leaves Python's own max, min and sum alone, as NumPy's does.
-_PUBLIC = {*_MODULES, *_ORIGIN, "Tensor", "tensor"} - {"max", "min", "sum"}
+_PUBLIC = {*_ORIGIN, "Tensor", "tensor"} - {"max", "min", "sum"}
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ORIGIN:
-        value = getattr(importlib.import_module(f"skgrad.{_ORIGIN[name]}"), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"skgrad.{name}")
-    else:
-        raise AttributeError(f"module 'skgrad' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    return imported(__name__, _ORIGIN, name)
 
 
 def __dir__() -> list[str]:

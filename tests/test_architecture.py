@@ -157,6 +157,16 @@ def test_a_fit_imports_only_what_it_uses():
     assert unused.isdisjoint(json.loads(done.stdout))
 
 
+def test_an_estimator_does_not_import_the_others():
+    code = "from skgrad import MLPRegressor\nimport json, sys\n"
+    done = run_python(f"{code}print(json.dumps(list(sys.modules)))")
+    assert done.returncode == 0, done.stderr
+    modules = set(json.loads(done.stdout))
+    assert "skgrad.estimators.network" in modules
+    others = {f"skgrad.estimators.{name}" for name in ("additive", "ranking", "linear")}
+    assert modules.isdisjoint({"skgrad.solvers", *others})
+
+
 @pytest.mark.parametrize("name", modules_with_all())
 def test_all_is_a_sorted_list_of_existing_names(name):
     module = importlib.import_module(name)
