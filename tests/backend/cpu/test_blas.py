@@ -51,6 +51,7 @@ def test_the_package_is_imported_whole_after_its_extension_was_loaded_alone():
 
         import scipy.linalg
         import scipy.linalg.cython_blas
+        import threadpoolctl
         assert scipy.linalg.cython_blas.__spec__.parent == "scipy.linalg"
         assert sys.modules["scipy.linalg.cython_blas"] is scipy.linalg.cython_blas
         x = np.arange(4.0).reshape(2, 2)
@@ -59,7 +60,7 @@ def test_the_package_is_imported_whole_after_its_extension_was_loaded_alone():
         assert np.allclose(root @ root, x @ x.T)
         blas.blas_pointer.cache_clear()
         assert blas.blas_pointer("float64") == address
-        libraries = threads.ThreadpoolController().select(user_api="blas")
+        libraries = threadpoolctl.ThreadpoolController().select(user_api="blas")
         assert found == {library.filepath for library in libraries.lib_controllers}
         """
     )

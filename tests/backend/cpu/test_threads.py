@@ -254,7 +254,7 @@ def test_without_libraries_nothing_is_limited_and_nothing_fails(monkeypatch):
     def fail():
         raise RuntimeError("the libraries of this process cannot be listed")
 
-    monkeypatch.setattr(threads, "ThreadpoolController", fail)
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", fail)
     assert threads._found.__wrapped__(True) == ([], [])
 
 
