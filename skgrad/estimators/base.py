@@ -21,7 +21,8 @@ from sklearn.utils.validation import (
 )
 
 from skgrad import nn
-from skgrad.core import no_grad, random_seed
+from skgrad.core import random_seed
+from skgrad.estimators.device import placed_prediction
 from skgrad.estimators.doctor import examine
 from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows
 from skgrad.estimators.hooks import Hooks, fit_key
@@ -33,8 +34,15 @@ from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
 from skgrad.optim import OPTIMIZERS, get_optimizer
-from skgrad.tensor import tensor
-from skgrad.train import Data, Fit, Frame, Queries, StopReason, recovered
+from skgrad.train import (
+    Data,
+    Fit,
+    Frame,
+    Queries,
+    StopReason,
+    predictor,
+    recovered,
+)
 from skgrad.typing import Array
 
 __all__ = ["BaseGradientEstimator"]
@@ -509,18 +517,19 @@ class BaseGradientEstimator(
         return next(self.module_.parameters()).dtype
 
     def _raw_of(self, X: Array) -> Array:
-        frame, module = self._frame, self.module_
-        params, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-        parts = []
-        with no_grad():
-            for start in range(0, X.shape[0], PREDICT_ROWS):
-                part = X[start : start + PREDICT_ROWS]
-                inputs = tensor((part - frame.x_mean) / frame.x_scale)
-                out, _ = nn.functional_call(module, params, buffers, inputs)
-                parts.append(out.numpy())
-        output = np.concatenate(parts)
+        frame, n_rows = self._frame, X.shape[0]
+        n_parameters = sum(p.size for p in self.module_.parameters())
+        forward = predictor(
+            self.module_, placed_prediction(self.device_, n_rows, n_parameters)
+        )
+        output = np.concatenate(
+            [
+                forward((X[i : i + PREDICT_ROWS] - frame.x_mean) / frame.x_scale)
+                for i in range(0, n_rows, PREDICT_ROWS)
+            ]
+        )
         if self._n_columns is None:
-            output = output.reshape(X.shape[0])
+            output = output.reshape(n_rows)
         return frame.raw_prediction(output)
 
 

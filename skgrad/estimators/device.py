@@ -8,7 +8,7 @@ from typing import NamedTuple
 from skgrad.backend.cuda.available import checked_number, is_cuda, missing
 from skgrad.exceptions import DeviceError
 
-__all__ = ["Placement", "Work", "placed"]
+__all__ = ["Placement", "Work", "placed", "placed_prediction"]
 
 # A multiply and an add, forward and twice backward, of each parameter with each row.
 OPERATIONS = 6
@@ -26,6 +26,8 @@ START_SECONDS = 1.0  # loading CuPy and the kernels
 LAUNCHES, LAUNCHES_PER_TENSOR = 10, 6
 # "auto" takes a GPU where it is expected to be twice as fast: the model is rough.
 ADVANTAGE = 2.0
+# A prediction that takes the CPU less is not sent to the GPU of the fit.
+LEAST_PREDICTION = 0.1
 
 
 class Placement(NamedTuple):
@@ -156,6 +158,32 @@ def placed(device: str, work: Work) -> Placement:
             raise
         raise DeviceError(f"{error} Nor would a GPU pay for {small}") from None
     return Placement(f"cuda:{number}", "as asked", small)
+
+
+def placed_prediction(device: str, n_rows: int, n_parameters: int) -> str:
+    """Return where to predict: where it was fitted, if that is here and it pays.
+
+    Parameters
+    ----------
+    device : str
+        Where it was fitted.
+    n_rows, n_parameters : int
+        Rows to predict, and parameters of the model.
+
+    Returns
+    -------
+    str
+        The device, or ``"cpu"``: a model fitted on a GPU predicts without one.
+
+    Examples
+    --------
+    >>> from skgrad.estimators.device import placed_prediction
+    >>> placed_prediction("cuda:0", 100, 1409)
+    'cpu'
+    """
+    seconds = OPERATIONS / 3 * n_rows * n_parameters / CPU_RATE
+    pays = device != "cpu" and seconds >= LEAST_PREDICTION
+    return device if pays and missing() is None else "cpu"
 
 
 def _chosen(work: Work) -> Placement:

@@ -6,6 +6,7 @@ from skgrad.train.divergence import recovered
 from skgrad.train.full_batch import fit_full_batch
 from skgrad.train.learning_rate import RangeTest, find_learning_rate
 from skgrad.train.objective import Frame, Objective, as_arrays, mode
+from skgrad.train.prediction import predictor
 from skgrad.train.queries import Queries
 from skgrad.train.records import Epoch, Fit, Progress, Recovery, Settings, TrainState
 from skgrad.train.rows import RowDerivatives, RowValues
@@ -37,6 +38,7 @@ __all__ = [
     "initial_state",
     "minus_loss",
     "mode",
+    "predictor",
     "recovered",
     "row_keys",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 from skgrad.backend.cuda.available import cupy
 from skgrad.backend.cuda.printer import module
+from skgrad.backend.store import opened
 from skgrad.exceptions import GraphError
 
 __all__ = ["binaries"]
@@ -27,12 +30,28 @@ def binaries(functions: Sequence[str], capability: int) -> list[bytes]:
     Returns
     -------
     list of bytes
-        Machine code; PTX where the compiler is older than the device.
+        Machine code; PTX where the compiler is older than the device. It is kept on
+        disk, see :mod:`skgrad.backend.store`, and compiled where it is new.
     """
-    nvrtc = cupy().cuda.nvrtc
+    nvrtc, store = cupy().cuda.nvrtc, _store()
     architecture = _architecture(nvrtc.getSupportedArchs(), capability)
+
+    def binary(text: str) -> bytes:
+        name = hashlib.sha256(repr((text, *key)).encode()).hexdigest()
+        found = None if store is None else store.load(name)
+        if found is None:
+            found = _compiled(nvrtc, text, architecture)
+            if store is not None:
+                store.save(name, found)
+        return found
+
+    key = architecture, nvrtc.getVersion()
+    texts = [module([function]) for function in functions]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda f: _binary(nvrtc, f, architecture), functions))
+        return list(pool.map(binary, texts))
+
+
+_store = cache(opened)
 
 
 def _architecture(supported: Sequence[int], capability: int) -> str:
@@ -42,8 +61,8 @@ def _architecture(supported: Sequence[int], capability: int) -> str:
     return f"compute_{max(s for s in supported if s < capability)}"
 
 
-def _binary(nvrtc: Any, text: str, architecture: str) -> bytes:
-    program = nvrtc.createProgram(module([text]), "skgrad.cu", (), ())
+def _compiled(nvrtc: Any, text: str, architecture: str) -> bytes:
+    program = nvrtc.createProgram(text, "skgrad.cu", (), ())
     # Neither --use_fast_math nor -ftz=true, which CuPy's own RawModule adds.
     options = f"--gpu-architecture={architecture}", "--std=c++17"
     try:

@@ -22,6 +22,7 @@ import pytest
 
 import skgrad
 from skgrad.backend.cpu import cache
+from skgrad.backend.store import HEADER, Store, location
 
 DAY = 86_400
 
@@ -45,7 +46,7 @@ def forget(monkeypatch):
     def forget():
         monkeypatch.setattr(cache, "_addresses", {})
         monkeypatch.setattr(cache, "_counts", {"compiled": 0, "loaded": 0})
-        monkeypatch.setattr(cache, "_warnings", [])
+        monkeypatch.setattr("skgrad.backend.store._warnings", [])
         monkeypatch.setattr(cache, "_store", functools.cache(cache._store.__wrapped__))
 
     forget()
@@ -177,7 +178,7 @@ def _flipped(content):
 DAMAGES = {
     "empty": lambda content: b"",
     "header cut": lambda content: content[:20],
-    "code missing": lambda content: content[: cache._HEADER.size],
+    "code missing": lambda content: content[: HEADER.size],
     "code cut": lambda content: content[:-1],
     "too long": lambda content: content + b"\0",
     "bit flipped": _flipped,
@@ -232,7 +233,7 @@ def test_an_unreadable_file_is_compiled_anew(place, forget, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "open", refuse, raising=False)
+        patch.setattr("skgrad.backend.store.open", refuse, raising=False)
         assert cache._store().load(cache._name("a")) is None
     assert cache._store().load(cache._name("a")) is not None
 
@@ -275,7 +276,7 @@ def test_a_home_that_nobody_knows(forget, monkeypatch):
 
     for name in ("SKGRAD_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cache.Path, "home", homeless)
+    monkeypatch.setattr(Path, "home", homeless)
     assert "Could not determine home directory." in asserted_warning(fit)
     assert cache.directory() is None
 
@@ -290,7 +291,7 @@ def test_a_directory_that_takes_no_file(place, forget, monkeypatch, error):
         attempts.append(path)
         raise OSError(error, os.strerror(error), str(path))
 
-    monkeypatch.setattr(cache.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     message = asserted_warning(fit)
     assert os.strerror(error) in message
     assert str(place) in message
@@ -308,7 +309,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file(place, monkeypatch):
         full = type("Full", (io.FileIO,), {"write": fill})
         return full(file, mode) if mode == "wb" else open(file, mode)
 
-    monkeypatch.setattr(cache, "open", filling, raising=False)
+    monkeypatch.setattr("skgrad.backend.store.open", filling, raising=False)
     assert os.strerror(errno.ENOSPC) in asserted_warning(fit)
     assert list(place.iterdir()) == []
 
@@ -324,7 +325,7 @@ def test_a_directory_removed_meanwhile_is_created_again(place, forget):
 def test_several_failures_warn_once(place, monkeypatch):
     monkeypatch.setattr(cache, "_fingerprint", functools.partial(os.stat, place / "no"))
     asserted_warning(fit)
-    store = cache._Store(place / "file")
+    store = Store(place / "file")
     place.joinpath("file").write_text("not a directory")
     store.save("0" * 64, b"code")
     assert not store._writable
@@ -355,10 +356,10 @@ def test_the_environment_decides_where(monkeypatch, platform, environment, expec
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": home, "USERPROFILE": home, **environment}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cache.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     for name, path in {"HOME": home, "SHARED": SHARED, "LOCAL": LOCAL}.items():
         expected = expected.replace(f"{name}/", f"{path}/")
-    assert cache._location() == Path(expected)
+    assert location() == Path(expected)
 
 
 def test_the_environment_is_read_at_first_use(tmp_path):
@@ -405,7 +406,7 @@ if sys.platform != "win32":  # where a mode says who may
     def test_a_directory_of_another_user_is_not_used(place, monkeypatch):
         place.mkdir(parents=True)
         owner = place.stat().st_uid
-        monkeypatch.setattr(cache.os, "geteuid", lambda: owner + 1)
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
         message = asserted_warning(fit)
         assert f"user {owner} " in message
         assert f"user {owner + 1}" in message
@@ -425,7 +426,7 @@ if sys.platform != "win32":  # where a mode says who may
         forget()
         assert cache.directory() == place
         owner = place.stat().st_uid
-        monkeypatch.setattr(cache.os, "geteuid", lambda: owner + 1)
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
         fit()
         assert counts() == {"compiled": 2, "loaded": 0}
 
@@ -477,7 +478,7 @@ def _filled(store, ages):
 
 
 def test_the_least_recently_used_files_go_first(tmp_path):
-    store = cache._Store(tmp_path, max_bytes=10**6)
+    store = Store(tmp_path, max_bytes=10**6)
     names = _filled(store, [1, 5, 3, 2, 4])
     store.shrink(3500)
     assert {file.stem for file in tmp_path.iterdir()} == {names[i] for i in (0, 2, 3)}
@@ -486,7 +487,7 @@ def test_the_least_recently_used_files_go_first(tmp_path):
 
 
 def test_a_directory_stays_within_its_limit(tmp_path):
-    store = cache._Store(tmp_path, max_bytes=32_000)
+    store = Store(tmp_path, max_bytes=32_000)
     for number in range(100):
         store.save(f"{number:064x}", bytes(1000))
     # The limit, and what may be saved between two measurements: a sixteenth, a file.
@@ -496,14 +497,14 @@ def test_a_directory_stays_within_its_limit(tmp_path):
 
 
 def test_a_process_that_saves_one_kernel_measures_too(tmp_path):
-    names = _filled(cache._Store(tmp_path), range(30, 0, -1))
-    cache._Store(tmp_path, max_bytes=20_000).save("f" * 64, bytes(1000))
+    names = _filled(Store(tmp_path), range(30, 0, -1))
+    Store(tmp_path, max_bytes=20_000).save("f" * 64, bytes(1000))
     # With their headers, 19 files of 1000 bytes fit.
     assert {file.stem for file in tmp_path.iterdir()} == {*names[-18:], "f" * 64}
 
 
 def test_use_counts_once_a_day(tmp_path):
-    store = cache._Store(tmp_path)
+    store = Store(tmp_path)
     names = _filled(store, [0.5, 30])
     files = [tmp_path / f"{name}.kernel" for name in names]
     before = [file.stat().st_mtime for file in files]
@@ -521,16 +522,16 @@ def test_other_peoples_files_stay_and_abandoned_ones_go(tmp_path):
     long_ago = time.time() - DAY
     for name in ("notes.txt", "a.kernel", gone):
         os.utime(tmp_path / name, (long_ago, long_ago))
-    cache._Store(tmp_path).shrink(10**6)
+    Store(tmp_path).shrink(10**6)
     assert {file.name for file in tmp_path.iterdir()} == set(kept)
-    cache._Store(tmp_path).shrink(0)
+    Store(tmp_path).shrink(0)
     assert {file.name for file in tmp_path.iterdir()} == {"notes.txt", "a.kernel"}
 
 
 def test_files_that_another_process_removes_meanwhile_are_no_matter(
     tmp_path, monkeypatch
 ):
-    store = cache._Store(tmp_path)
+    store = Store(tmp_path)
     _filled(store, [1, 2, 3])
     unlink = os.unlink
 
@@ -538,7 +539,7 @@ def test_files_that_another_process_removes_meanwhile_are_no_matter(
         unlink(path)
         unlink(path)
 
-    monkeypatch.setattr(cache.os, "unlink", late)
+    monkeypatch.setattr(os, "unlink", late)
     store.shrink(0)
     assert list(tmp_path.iterdir()) == []
     shutil.rmtree(tmp_path)
@@ -546,13 +547,13 @@ def test_files_that_another_process_removes_meanwhile_are_no_matter(
 
 
 def test_a_kernel_that_another_process_is_reading_may_stay(tmp_path, monkeypatch):
-    store = cache._Store(tmp_path)
+    store = Store(tmp_path)
     store.save("0" * 64, b"code")
 
     def refuse(source, target):
         raise PermissionError(errno.EACCES, "in use", str(target))
 
-    monkeypatch.setattr(cache.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     store.save("0" * 64, b"code")
     assert store.load("0" * 64) == b"code"
     assert len(list(tmp_path.iterdir())) == 1
