@@ -144,12 +144,14 @@ class DeviceMemory:
             self.backend.call(step, self.workspace, counter)
 
         key = self.bases.tobytes()
-        if n_steps > 1 and self._captured[0] != key:
-            self._captured = key, self.device.captured(launches)
-        if self._captured[0] == key:
-            self.device.replay(self._captured[1], n_steps)
-        else:
+        if self._captured[0] != key:
+            # The first step is not captured: libraries load and choose at a first call.
             launches()
+            n_steps -= 1
+            if n_steps == 0:
+                return
+            self._captured = key, self.device.captured(launches)
+        self.device.replay(self._captured[1], n_steps)
 
     def _segments(self, calls: list[Any]) -> None:
         """Run a step with calls of Python in between."""

@@ -1,71 +1,14 @@
 """The call of cuBLAS, with a product in the order of columns in its place."""
 
-import ctypes
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from backend.cuda.fake_cupy import ColumnOrder
 from backend.cuda.simulated import multiply
 
 from skgrad.backend.cuda import cublas
 from skgrad.exceptions import DeviceError, ShapeError
-
-TYPES = {0: np.float32, 1: np.float64}
-
-
-def number(x):
-    return getattr(x, "value", x)
-
-
-class ColumnOrder:
-    """What the two functions do by their documentation: C = alpha A B + beta C."""
-
-    def __init__(self):
-        self.computed_in = []
-
-    def cublasCreate_v2(self, handle):  # noqa: N802 - its name
-        handle._obj.value = 1
-        return 0
-
-    def cublasSetStream_v2(self, handle, stream):  # noqa: N802
-        return 0
-
-    def cublasSetWorkspace_v2(self, handle, address, n_bytes):  # noqa: N802
-        return 0
-
-    def cublasGemmEx(self, handle, ta, tb, m, n, k, alpha, *rest):  # noqa: N802
-        a, kind, lda, b, kb, ldb, beta, c, kc, ldc, compute, algorithm = rest
-        more = a, kind, lda, 0, b, kb, ldb, 0, beta, c, kc, ldc, 0, 1
-        return self._many(ta, tb, m, n, k, alpha, *more, compute, algorithm)
-
-    def cublasGemmStridedBatchedEx(  # noqa: N802
-        self, handle, ta, tb, m, n, k, alpha, *rest
-    ):
-        return self._many(ta, tb, m, n, k, alpha, *rest)
-
-    def _many(self, ta, tb, m, n, k, alpha, *rest):
-        a, kind, lda, sa, b, kb, ldb, sb, beta, c, kc, ldc, sc, count, *how = rest
-        assert kind == kb == kc
-        assert how[1] == -1
-        self.computed_in.append(how[0])
-        dtype = TYPES[kind]
-
-        def matrix(address, rows, columns, ld, stride, i):
-            size = np.dtype(dtype).itemsize
-            start = number(address) + number(stride) * i * size
-            cells = ctypes.c_uint8 * (size * (ld * (columns - 1) + rows))
-            flat = np.frombuffer(cells.from_address(start), dtype)
-            return np.lib.stride_tricks.as_strided(
-                flat, (rows, columns), (size, ld * size)
-            )
-
-        for i in range(count):
-            x = matrix(a, *((k, m) if ta else (m, k)), lda, sa, i)
-            y = matrix(b, *((n, k) if tb else (k, n)), ldb, sb, i)
-            z = matrix(c, m, n, ldc, sc, i)
-            x, y = (x.T if ta else x), (y.T if tb else y)
-            z[...] = alpha._obj.value * (x @ y) + beta._obj.value * z
-        return 0
 
 
 @pytest.fixture
