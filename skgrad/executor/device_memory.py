@@ -126,6 +126,7 @@ class DeviceMemory:
             self.mirror.download(ends[n_in], end)
             for (_, array), start in zip(order[n_in:], starts[n_in:], strict=True):
                 self.mirror.get(array, start)
+        self.on_device.clear()  # it is held anew for the next run, if it is still there
         check_status(self.name, self.status)
 
     def _run(self, n_steps: int) -> None:
