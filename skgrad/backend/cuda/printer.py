@@ -282,6 +282,14 @@ class _Printer:
     ) -> str:
         """Return the reduction of what ``inside`` adds to totals, for each kept one."""
         turn, lane = _SHARES[along_reduced]
+
+        def meet(n_turns: str) -> str:
+            """Return the wait of so many turns that read each other's totals."""
+            if not along_reduced:
+                return "__syncthreads();"
+            # In one warp they need not wait for the others.
+            return f"if ({n_turns} <= 32) __syncwarp(); else __syncthreads();"
+
         pairs = [
             line
             for j, o in self._numbered()
@@ -312,13 +320,13 @@ class _Printer:
             "        }",
             "    }",
             *(f"    shared{j}[threadIdx.x] = total{j};" for j, _ in self._numbered()),
-            "    __syncthreads();",
+            f"    {meet('turns')}",
             "    for (int half = turns / 2; half > 0; half /= 2) {",
             "        if (turn < half) {",
             f"            const int apart = half{'' if along_reduced else ' * lanes'};",
             *_inside(pairs, 3),
             "        }",
-            "        __syncthreads();",
+            f"        {meet('2 * half')}",
             "    }",
             "    if (turn == 0 && kept < n_kept) {",
             *_inside(write, 2),

@@ -32,6 +32,7 @@ HEAD = """
 struct Place { unsigned int x, y, z; };
 static Place threadIdx, blockIdx, blockDim, gridDim;
 static void __syncthreads();
+static void __syncwarp() { __syncthreads(); }  // waits for more than it has to
 """
 
 TAIL = """
