@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from skgrad import ops
-from skgrad.backend.base import get_backend
-from skgrad.core.graph import backward, leaf_node
-from skgrad.core.interpreter import concrete, recording
+from skgrad.backend.base import backend_of, device_of, get_backend
+from skgrad.core.graph import Node, backward, leaf_node
+from skgrad.core.interpreter import concrete, is_recording, other_device, recording
+from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.value import Value, box, register_box
 from skgrad.exceptions import DeviceError, DTypeError, GradientError, ShapeError
 from skgrad.ops.promotion import as_value, checked_dtype
@@ -59,7 +60,9 @@ class Tensor(Value):
     Make one with :func:`skgrad.tensor`. NumPy's operators, comparisons and indexing
     work, and so do NumPy functions that skgrad has under the same name
     (``np.exp(t)``). Python and NumPy scalars take the tensor's dtype; two arrays of
-    different floating dtypes raise ``DTypeError``.
+    different floating dtypes raise ``DTypeError``. Numbers, lists and NumPy arrays
+    follow the tensor to its device; two tensors on different devices raise
+    ``DeviceError``.
 
     Examples
     --------
@@ -134,6 +137,8 @@ class Tensor(Value):
             missing.
         ShapeError
             If ``gradient`` has another shape.
+        DeviceError
+            If ``gradient`` is a tensor on another device.
 
         Warns
         -----
@@ -181,8 +186,11 @@ class Tensor(Value):
                     f"shape {self.shape}: reduce it with .mean() or .sum(), or pass "
                     "the cotangent as backward(gradient)."
                 )
-            return box_constant(np.ones(self.shape, dtype=self.dtype))
-        start = tensor(gradient, dtype=self.dtype)
+            ones = np.ones(self.shape, dtype=self.dtype)
+            return tensor(ones, device=self.device)
+        start = tensor(gradient, dtype=self.dtype, device=_own_device(gradient, self))
+        if start.device != self.device:
+            raise other_device("backward", (start, self))
         if start.shape != self.shape:
             raise ShapeError(
                 f"backward: gradient has shape {start.shape}, the tensor {self.shape}."
@@ -196,23 +204,53 @@ class Tensor(Value):
     # --- conversion ---------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Return the elements as a read-only NumPy array (a view; copy to change)."""
-        view = concrete(self, "numpy()").view()
+        """Return the elements as a read-only NumPy array.
+
+        A view, to be copied before it is changed; of a tensor on a GPU a copy.
+        """
+        view = self._host("numpy()").view()
         view.flags.writeable = False
-        return view  # type: ignore[no-any-return]
+        return view
 
     def item(self) -> Any:
         """Return the only element as a Python number."""
         if self.size != 1:
             raise ShapeError(f"item() needs exactly one element. Got {self.shape}.")
-        return concrete(self, "item()").item()
+        return self._host("item()").item()
+
+    def _host(self, what: str) -> np.ndarray[Any, Any]:
+        """Return the elements in a NumPy array; ``what`` asks for them."""
+        data = concrete(self, what)
+        return backend_of(data).host(data)
 
     def to(self, device: str | None = None, dtype: DTypeLike = None) -> Tensor:
-        """Return the tensor on another device or in another dtype."""
-        if device is not None and get_backend(device).device != self.device:
-            raise DeviceError(f"Cannot move a tensor from {self.device} to {device}.")
+        """Return the tensor on another device or in another dtype.
+
+        Gradients flow back to the device they came from.
+
+        Parameters
+        ----------
+        device : str, optional
+            ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"``.
+        dtype : dtype, optional
+            The target.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself where nothing changes.
+
+        Raises
+        ------
+        DeviceError
+            If the device is unknown or not usable here, or the tensor is traced: a
+            trace computes on one device.
+        DTypeError
+            If the engine does not compute with the dtype.
+        """
         out: Tensor = self if dtype is None else ops.astype(self, dtype)
-        return out
+        target = out.device if device is None else get_backend(device).device
+        return out if target == out.device else _moved(out, target)
 
     def assign_(self, values: ArrayLike) -> Tensor:
         """Replace the elements of a leaf; gradients recorded before stay right.
@@ -231,8 +269,8 @@ class Tensor(Value):
         ------
         GradientError
             If the tensor is not a leaf.
-        ShapeError, DTypeError
-            If shape or dtype differ.
+        ShapeError, DTypeError, DeviceError
+            If shape, dtype or device differ.
         """
         new = as_value(values, "assign_")
         if not self.is_leaf:
@@ -241,25 +279,37 @@ class Tensor(Value):
             raise ShapeError(f"assign_: shape {new.shape} into shape {self.shape}.")
         if new.dtype != self.dtype:
             raise DTypeError(f"assign_: dtype {new.dtype} into dtype {self.dtype}.")
-        data = new._data
-        self._data = data if new.is_traced or isinstance(values, Value) else data.copy()
+        if new.is_traced or self.is_traced:
+            self._data = new._data
+        elif new.is_constant:
+            self._data = backend_of(self._data).array(new._data)
+        elif new.device == self.device:
+            self._data = new._data
+        else:
+            raise other_device("assign_", (self, new))
         return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        concrete(self, "Conversion to a NumPy array")
+        what = "Conversion to a NumPy array"
+        data = concrete(self, what)
+        if not isinstance(data, np.ndarray):
+            raise DeviceError(
+                f"{what} of a tensor on {self.device!r} is never silent. Copy its "
+                "elements with x.numpy()."
+            )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(concrete(self, "float()").item())
+        return float(self._host("float()").item())
 
     def __int__(self) -> int:
-        return int(concrete(self, "int()").item())
+        return int(self._host("int()").item())
 
     def __index__(self) -> int:
-        return operator.index(concrete(self, "Use as an index").item())
+        return operator.index(self._host("Use as an index").item())
 
     def __bool__(self) -> bool:
-        return bool(concrete(self, "if, while, and, or, not (bool())"))
+        return bool(self._host("if, while, and, or, not (bool())"))
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -270,22 +320,24 @@ class Tensor(Value):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:
-        return bool((concrete(self, "in") == item).any())
+        return bool((self._host("in") == item).any())
 
     def __repr__(self) -> str:
         if self.is_traced:
             return f"tensor(traced, shape={self.shape}, dtype={self.dtype})"
-        text = np.array2string(self._data, separator=", ", prefix="tensor(")
+        text = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
         if self.dtype.name not in ("float64", "int64", "bool"):
             text += f", dtype={self.dtype.name}"
+        if self.device != "cpu":
+            text += f", device={self.device!r}"
         return f"tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
     def __reduce__(self) -> Any:
-        data = np.array(concrete(self, "pickle"))
-        return _rebuild, (type(self), data, self.requires_grad)
+        data = np.array(self._host("pickle"))
+        return _rebuild, (type(self), data, self.requires_grad, self.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         rebuild, args = self.__reduce__()
@@ -448,12 +500,45 @@ class Tensor(Value):
         return ops.transpose(self, axes or None)
 
 
-def box_constant(array: np.ndarray[Any, Any]) -> Tensor:
-    """Return an array as a tensor without a history; it is not copied."""
-    return Tensor(array)
+def _moved(x: Tensor, device: str) -> Tensor:
+    """Return a tensor on another device; the way back is its gradient."""
+    if x.is_traced:
+        raise DeviceError(
+            f"A traced tensor cannot be moved to {device!r}: a trace computes on one "
+            "device. Move the arguments of the traced function."
+        )
+    data = get_backend(device).array(x._host("to()"))
+    recorded = x.requires_grad and is_recording()
+    node = Node(_move, (x,), {}, (data,)) if recorded else None
+    out: Tensor = box(data, node)
+    return out
 
 
-def _rebuild(cls: type[Tensor], data: Any, requires_grad: bool) -> Tensor:
+# What nodes of moves refer to; it is neither executed nor traced.
+_move = Primitive(
+    "to",
+    lambda x: Abstract(x.shape, x.dtype),
+    (lambda g, out, x: _moved(g, x.device),),
+)
+
+
+def _own_device(data: ArrayLike, like: Tensor) -> str | None:
+    """Return where to put data: tensors stay, all else goes beside a tensor."""
+    return None if isinstance(data, Value) else like.device
+
+
+def _rebuild(
+    cls: type[Tensor], data: Any, requires_grad: bool, device: str = "cpu"
+) -> Tensor:
+    if device != "cpu":
+        try:
+            data = get_backend(device).array(data)
+        except DeviceError as error:
+            warnings.warn(
+                f"A pickled tensor lived on {device!r}, and is on the CPU now: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     out = Tensor.__new__(cls)
     Value.__init__(out, data, leaf_node() if requires_grad else None)
     return out
@@ -500,7 +585,7 @@ def tensor(
     data: ArrayLike,
     dtype: DTypeLike = None,
     requires_grad: bool = False,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Tensor:
     """Return a new tensor holding a copy of the data.
 
@@ -513,8 +598,10 @@ def tensor(
         float64).
     requires_grad : bool, default=False
         Record what is done with the tensor, so that ``backward`` finds its gradient.
-    device : str, default="cpu"
-        Where the elements live.
+    device : str, optional
+        Where the elements live: ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"``;
+        by default where those of a tensor or an array of CuPy are, and otherwise the
+        CPU.
 
     Returns
     -------
@@ -527,7 +614,7 @@ def tensor(
         If the elements are not numbers, or of a dtype the engine does not compute
         with.
     DeviceError
-        If the device is unknown.
+        If the device is unknown, or a GPU that cannot be used here.
     GradientError
         If ``requires_grad`` is asked of integers.
 
@@ -543,10 +630,14 @@ def tensor(
     elif isinstance(data, list | tuple):
         data = _stacked(data)
     target = None if dtype is None else checked_dtype(dtype, "tensor")
-    source = np.asarray(data)
+    origin = device_of(data)
+    source = np.asarray(data) if origin in (None, "cpu") else data
     if target is None or source.dtype.kind not in "biuf":
         checked_dtype(source.dtype, "tensor")
-    out = Tensor(get_backend(device).array(source, target))
+    backend = get_backend(device or origin or "cpu")
+    if origin not in (None, backend.device):
+        source = backend_of(source).host(source)
+    out = Tensor(backend.array(source, target))
     if requires_grad:
         out.requires_grad = True
     return out

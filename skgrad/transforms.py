@@ -19,7 +19,7 @@ from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from skgrad.core.value import Value
 from skgrad.exceptions import GradientError, ParameterError, ShapeError
-from skgrad.ops.promotion import as_value
+from skgrad.ops.promotion import as_value, beside
 from skgrad.tensor import Tensor
 from skgrad.typing import Tree
 
@@ -95,7 +95,7 @@ class _Recorded:
 def _or_zero(found: dict[Node, Value], variable: Any) -> Any:
     if variable._node in found:
         return found[variable._node]
-    return as_value(np.zeros(variable.shape, dtype=variable.dtype))
+    return beside(variable, np.zeros(variable.shape, dtype=variable.dtype))
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -161,7 +161,7 @@ def value_and_grad(
         record = _Recorded(function, args, positions)
         out, aux = record.out if has_aux else (record.out, None)
         value = _scalar(out, function)
-        one = as_value(np.ones((), dtype=value.dtype))
+        one = beside(value, np.ones((), dtype=value.dtype))
         gradients = tuple(record.pull([value], [one]))
         value, gradients, aux = record.release((value, gradients, aux))
         result = (value, aux) if has_aux else value
@@ -338,7 +338,8 @@ class _Linear:
 
     def __init__(self, record: _Recorded, outputs: Sequence[Any]) -> None:
         self.cotangents: list[Any] = [
-            Tensor(np.zeros(v.shape, dtype=v.dtype), leaf_node()) for v in outputs
+            Tensor(beside(v, np.zeros(v.shape, dtype=v.dtype))._data, leaf_node())
+            for v in outputs
         ]
         self.pulled = tree_leaves(record.pull(outputs, self.cotangents))
         self.own = record.nodes | {c._node for c in self.cotangents}
@@ -476,7 +477,7 @@ def _floating(out: Any, function: Callable[..., Any]) -> Any:
 def _units(value: Any) -> list[Any]:
     """Return the arrays of the value's shape with a single one."""
     eye = np.eye(value.size, dtype=value.dtype)
-    return [as_value(unit.reshape(value.shape)) for unit in eye]
+    return [beside(value, unit.reshape(value.shape)) for unit in eye]
 
 
 def _rows(record: _Recorded, out: Any, variables: Sequence[Any]) -> list[Any]:
@@ -509,7 +510,7 @@ def _joined(
     """Return rows or columns put together to a Jacobian."""
     whole = out.shape + variable.shape
     if not parts:
-        return as_value(np.zeros(whole, dtype=out.dtype))
+        return beside(out, np.zeros(whole, dtype=out.dtype))
     with recording(True):
         flat = ops.concatenate([ops.reshape(p, shape) for p in parts], axis=axis)
         return ops.reshape(flat, whole)

@@ -1,7 +1,8 @@
 """Backends: where arrays live and what computes on them.
 
-``base`` holds the protocol and the registry, ``reference`` the NumPy backend that
-defines every operation. Nothing above this layer imports a concrete backend.
+``base`` holds the protocol and the registry, ``arrays`` every operation in the
+functions of an array module, and ``reference`` those of NumPy, which define what is
+right. Nothing above this layer imports a concrete backend.
 """
 
 from skgrad.backend.base import (
@@ -11,6 +12,7 @@ from skgrad.backend.base import (
     Operand,
     Output,
     backend_of,
+    device_of,
     get_backend,
 )
 
@@ -21,5 +23,6 @@ __all__ = [
     "Operand",
     "Output",
     "backend_of",
+    "device_of",
     "get_backend",
 ]

@@ -19,10 +19,14 @@ __all__ = [
     "Operand",
     "Output",
     "backend_of",
+    "device_of",
     "get_backend",
+    "register_arrays",
 ]
 
-_MODULES = {"cpu": "skgrad.backend.reference"}
+# Where arrays of a type live, by type. CuPy's are registered by their backend, which is
+# loaded at the first sight of one.
+_DEVICE_OF: dict[type, Callable[[Any], str]] = {}
 
 
 class Backend(Protocol):
@@ -44,6 +48,15 @@ class Backend(Protocol):
     def array(self, data: ArrayLike, dtype: DTypeLike = None) -> Array:
         """Return a new array of this backend holding a copy of ``data``."""
 
+    def host(self, array: Array) -> np.ndarray[Any, Any]:
+        """Return the elements as a NumPy array, which may be the array itself."""
+
+    def constant(self, array: np.ndarray[Any, Any]) -> Array:
+        """Return a NumPy array as one of this backend that nobody may write to."""
+
+    def limits(self, array: Array) -> tuple[Any, Any]:
+        """Return the least and the largest element as Python numbers."""
+
     def instruction(self, name: str) -> Callable[..., Any]:
         """Return the function of the instruction called ``name``."""
 
@@ -58,17 +71,17 @@ def get_backend(device: str) -> Backend:
     Parameters
     ----------
     device : str
-        ``"cpu"``.
+        ``"cpu"``, ``"cuda"`` (the first GPU) or ``"cuda:1"`` (by number).
 
     Returns
     -------
     Backend
-        The module that implements the protocol; the same one at each call.
+        What implements the protocol; the same one at each call.
 
     Raises
     ------
     DeviceError
-        If the device is unknown.
+        If the device is unknown, or a GPU that cannot be used here: what is missing.
 
     Examples
     --------
@@ -76,12 +89,61 @@ def get_backend(device: str) -> Backend:
     >>> get_backend("cpu").device
     'cpu'
     """
-    if device not in _MODULES:
-        raise DeviceError(
-            f"There is no device {device!r}. Known devices: {sorted(_MODULES)}."
-        )
     # Imported by name so that a backend's libraries load only when it is used.
-    return cast(Backend, importlib.import_module(_MODULES[device]))
+    if device == "cpu":
+        reference = importlib.import_module("skgrad.backend.reference")
+        return cast(Backend, reference.NUMPY)
+    if device.partition(":")[0] == "cuda":
+        return cast(Backend, _cuda().backend(device))
+    raise DeviceError(
+        f"There is no device {device!r}. Known devices: 'cpu'; 'cuda' or 'cuda:1' for "
+        "a GPU."
+    )
+
+
+def _cuda() -> Any:
+    return importlib.import_module("skgrad.backend.cuda.eager")
+
+
+def register_arrays(kind: type, device_of: Callable[[Any], str]) -> None:
+    """Tell on which device an array of a type lives.
+
+    Parameters
+    ----------
+    kind : type
+        The type of the arrays.
+    device_of : callable
+        Takes one of them; returns the name of its device.
+    """
+    _DEVICE_OF[kind] = device_of
+
+
+def device_of(x: Any) -> str | None:
+    """Return where an array lives.
+
+    Parameters
+    ----------
+    x : object
+        Anything.
+
+    Returns
+    -------
+    str or None
+        The name of its device; None if it is no array of a backend.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgrad.backend import device_of
+    >>> device_of(np.zeros(3)), device_of([1.0])
+    ('cpu', None)
+    """
+    if isinstance(x, (np.ndarray, np.generic)):
+        return "cpu"
+    kind = type(x)
+    if kind not in _DEVICE_OF and kind.__module__.partition(".")[0] == "cupy":
+        _cuda().register()
+    return _DEVICE_OF[kind](x) if kind in _DEVICE_OF else None
 
 
 def backend_of(array: Array) -> Backend:
@@ -109,9 +171,10 @@ def backend_of(array: Array) -> Backend:
     >>> backend_of(np.zeros(3)).device
     'cpu'
     """
-    if isinstance(array, (np.ndarray, np.generic)):
-        return get_backend("cpu")
-    raise DeviceError(f"No backend owns arrays of type {type(array).__name__}.")
+    device = device_of(array)
+    if device is None:
+        raise DeviceError(f"No backend owns arrays of type {type(array).__name__}.")
+    return get_backend(device)
 
 
 # --- kernels ----------------------------------------------------------------------

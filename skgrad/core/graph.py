@@ -84,7 +84,7 @@ def leaf_node() -> Node:
 def _frozen(value: Value) -> Value:
     """Return the value as it is now: what is not computed may be assigned later."""
     if value._node is None or value._node.primitive is None:
-        return box(value._data, value._node)  # type: ignore[no-any-return]
+        return box(value._data, value._node, value._index)  # type: ignore[no-any-return]
     return value
 
 

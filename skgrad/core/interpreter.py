@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from skgrad.backend.base import backend_of
+from skgrad.backend.base import Backend, backend_of, get_backend
 from skgrad.core.value import Value
-from skgrad.exceptions import TraceError
+from skgrad.exceptions import DeviceError, TraceError
 from skgrad.typing import Array
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ class Eager:
         """Return the computed array, or a tuple of them."""
         arrays = [arg._data for arg in args]
         try:
-            kernel = primitive.kernel(backend_of(arrays[0]), params)
+            for array in arrays:
+                if type(array) is not np.ndarray:
+                    backend, arrays = _placed(primitive.name, args)
+                    break
+            else:
+                backend = get_backend("cpu")
+            kernel = primitive.kernel(backend, params)
             with np.errstate(all="ignore"):
                 out = kernel(*arrays)
         except Exception:
@@ -55,6 +61,30 @@ class Eager:
 
     def differentiating(self, node: Node | None) -> None:
         """Do nothing."""
+
+
+def _placed(name: str, args: tuple[Value, ...]) -> tuple[Backend, list[Array]]:
+    """Return the backend of operands and their arrays, those of constants moved."""
+    owners = [backend_of(arg._data) for arg in args]
+    pairs = list(zip(args, owners, strict=True))
+    chosen = {owner.device for arg, owner in pairs if not arg.is_constant}
+    if len(chosen) > 1:
+        raise other_device(name, args)
+    backend = get_backend(chosen.pop()) if chosen else owners[0]
+    return backend, [
+        arg._data if owner is backend else backend.constant(arg._data)
+        for arg, owner in pairs
+    ]
+
+
+def other_device(name: str, args: tuple[Value, ...]) -> DeviceError:
+    """Return the error of tensors that live on several devices."""
+    fixed = [arg for arg in args if not arg.is_constant]
+    shown = " and ".join(f"{x.dtype}{list(x.shape)} on {x.device!r}" for x in fixed)
+    return DeviceError(
+        f"{name}: the tensors live on different devices, {shown}. None is moved "
+        f"silently: move one, for example with x.to({fixed[0].device!r})."
+    )
 
 
 def escaped(name: str) -> TraceError:

@@ -12,7 +12,7 @@ import numpy as np
 from skgrad.backend.base import Backend
 from skgrad.core.graph import Node
 from skgrad.core.interpreter import current, is_recording
-from skgrad.core.value import Value, box
+from skgrad.core.value import CONSTANT, Value, box
 from skgrad.typing import Shape
 
 __all__ = ["Abstract", "Primitive"]
@@ -110,9 +110,13 @@ class Primitive:
             first = out[0] if several else out
             if is_recording() and first.dtype.kind == "f":
                 node = Node(self, args, params, out if several else (out,))
+        # What was computed from constants alone is one.
+        fixed = args[0]._index >= 0 or not all(a.is_constant for a in args)
         if several:
-            return tuple(box(data, node, i) for i, data in enumerate(out))
-        return box(out, node)
+            return tuple(
+                box(data, node, i if fixed else CONSTANT) for i, data in enumerate(out)
+            )
+        return box(out, node, 0 if fixed else CONSTANT)
 
     def kernel(self, backend: Backend, params: dict[str, Any]) -> Callable[..., Any]:
         """Return the backend's function with the static parameters filled in."""

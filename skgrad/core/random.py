@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.core.value import Value, box
+from skgrad.core.value import Value, constant
 from skgrad.exceptions import ParameterError
 
 __all__ = ["RandomScope", "current_scope", "entered", "generator", "random_seed"]
@@ -77,8 +77,9 @@ class RandomScope:
     ) -> None:
         self.seed = seed
         own_key = np.array([seed, STREAMS["mask"]], dtype=np.uint32)
-        self.key: Value = box(own_key) if key is None else key
-        self.step: Value = box(np.array(0, dtype=np.int64)) if step is None else step
+        first = np.array(0, dtype=np.int64)
+        self.key: Value = constant(own_key) if key is None else key
+        self.step: Value = constant(first) if step is None else step
         self.rows = rows
         self.n_draws = 0
         self._generators: dict[str, np.random.Generator] = {}

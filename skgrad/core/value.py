@@ -13,7 +13,10 @@ from skgrad.typing import Array, Shape
 if TYPE_CHECKING:
     from skgrad.core.graph import Node
 
-__all__ = ["Value", "box", "register_box"]
+__all__ = ["Value", "box", "constant", "register_box"]
+
+# In the place of an index: see `Value.is_constant`.
+CONSTANT = -1
 
 
 class Value:
@@ -31,7 +34,8 @@ class Value:
     node : Node, optional
         The node that produced the value.
     index : int, default=0
-        Position among the outputs of ``node``.
+        Position among the outputs of ``node``; -1 without one makes a constant, see
+        :attr:`is_constant`.
 
     Examples
     --------
@@ -76,8 +80,18 @@ class Value:
         return bool(getattr(self._data, "is_symbol", False))
 
     @property
+    def is_constant(self) -> bool:
+        """Whether nobody chose a device for the elements.
+
+        Numbers, lists and NumPy arrays are constants where an operation meets them, and
+        so is what was computed from them alone. They live in NumPy arrays, and are
+        copied to the device of the tensors they are combined with.
+        """
+        return self._index < 0 and self._node is None
+
+    @property
     def device(self) -> str:
-        """Where the elements live, for example ``"cpu"``."""
+        """Where the elements live: ``"cpu"``, or a GPU such as ``"cuda:0"``."""
         return "cpu" if self.is_traced else backend_of(self._data).device
 
 
@@ -94,3 +108,8 @@ def register_box(cls: type[Value]) -> type[Value]:
 def box(data: Array, node: Node | None = None, index: int = 0) -> Any:
     """Return a value of the registered class."""
     return _box(data, node, index)
+
+
+def constant(data: Array) -> Any:
+    """Return a NumPy array as a value that follows those it is combined with."""
+    return _box(data, None, CONSTANT)

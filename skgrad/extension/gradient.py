@@ -12,7 +12,7 @@ import numpy as np
 from skgrad.core.graph import Node
 from skgrad.core.interpreter import is_recording
 from skgrad.core.primitive import Primitive, VjpRules
-from skgrad.core.value import Value, box
+from skgrad.core.value import CONSTANT, Value, box
 from skgrad.exceptions import DTypeError, GradientError, ParameterError, ShapeError
 from skgrad.extension.rules import Function, cotangents_of, declared, kind_of
 from skgrad.ops.promotion import as_value
@@ -147,7 +147,7 @@ class _CustomVjp:
         bound.apply_defaults()
         given = [_as_operand(arg, self.name) for arg in bound.args]
         out = self.function(
-            *[box(arg._data) if isinstance(arg, Value) else arg for arg in given]
+            *[_cut_off(arg) if isinstance(arg, Value) else arg for arg in given]
         )
         outs = out if isinstance(out, tuple) else (out,)
         self._check_result(outs)
@@ -232,6 +232,11 @@ def _no_shape(*operands: Any) -> Any:
 def _as_operand(arg: Any, name: str) -> Any:
     """Return an array as a value; anything else as it is."""
     return as_value(arg, name) if isinstance(arg, Value | np.ndarray) else arg
+
+
+def _cut_off(arg: Value) -> Any:
+    """Return a value without its history."""
+    return box(arg._data, None, CONSTANT if arg.is_constant else 0)
 
 
 def _zeros(out: Any) -> Any:

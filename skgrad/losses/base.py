@@ -132,7 +132,8 @@ class Loss(ParamsMixin, ABC):
 shape (2, 1); they must be the same. Use raw_prediction[:, 0].
         """
         self.validate()
-        y_true, raw_prediction = _as_tensor(y_true), _as_tensor(raw_prediction)
+        raw_prediction = _as_tensor(raw_prediction)
+        y_true = _as_tensor(y_true, device=raw_prediction.device)
         self._check_shapes(y_true, raw_prediction)
         check_dtypes(y_true, raw_prediction, labels=self.labels)
         if not y_true.is_traced:
@@ -425,6 +426,6 @@ shape (2, 1); they must be the same. Use raw_prediction[:, 0].
         return " Check y, or choose a loss whose domain includes it."
 
 
-def _as_tensor(values: Any) -> Tensor:
+def _as_tensor(values: Any, device: str | None = None) -> Tensor:
     """Return `values` if they are a Tensor, otherwise a Tensor of them."""
-    return values if isinstance(values, Tensor) else tensor(values)
+    return values if isinstance(values, Tensor) else tensor(values, device=device)

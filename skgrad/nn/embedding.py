@@ -12,7 +12,8 @@ from skgrad.exceptions import DTypeError, ParameterError
 from skgrad.nn import init
 from skgrad.nn.module import Module
 from skgrad.nn.parameter import Parameter, floating_dtype
-from skgrad.tensor import Tensor, tensor
+from skgrad.ops.promotion import as_value
+from skgrad.tensor import Tensor
 from skgrad.typing import ArrayLike, DTypeLike
 
 __all__ = ["Embedding"]
@@ -124,7 +125,7 @@ class Embedding(Module):
         IndexError
             If a code is out of range; of a traced one, when the trace is run.
         """
-        given = codes if isinstance(codes, Tensor) else tensor(codes)
+        given: Any = as_value(codes, "Embedding")
         self._check(given)
         places: Any = given
         if given.is_traced:  # a negative one would count from the end, in silence

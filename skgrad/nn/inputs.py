@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from skgrad.exceptions import DTypeError
-from skgrad.tensor import Tensor, tensor
+from skgrad.ops.promotion import as_value
+from skgrad.tensor import Tensor
 
 __all__ = ["input_of"]
 
@@ -42,7 +43,7 @@ def input_of(layer: Any, x: Any, dtype: np.dtype[Any]) -> Tensor:
     >>> input_of(nn.Linear(1, 1), [[1.0]], np.dtype("float64"))
     tensor([[1.]])
     """
-    value = x if isinstance(x, Tensor) else tensor(x)
+    value: Tensor = as_value(x, type(layer).__name__)  # beside the parameters
     if value.dtype.kind == "f" and value.dtype != dtype:
         raise DTypeError(
             f"{type(layer).__name__}({layer.extra_repr()}) holds {dtype} parameters. "

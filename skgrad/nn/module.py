@@ -470,7 +470,8 @@ class Module:
             if name in arrays and isinstance(held[name], Parameter):
                 held[name].assign_(arrays[name])
             elif name in arrays:
-                setattr(owner, attribute, tensor(arrays[name]))
+                value = tensor(arrays[name], device=held[name].device)
+                setattr(owner, attribute, value)
         return keys
 
     # ------------------------------------------------------------------ switching
@@ -544,7 +545,8 @@ class Module:
         dtype : {"float32", "float64"}, numpy dtype or None, default=None
             The new dtype; None keeps it.
         device : str or None, default=None
-            The new device; None keeps it.
+            The new device, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; None keeps it. All
+            buffers move along.
 
         Returns
         -------

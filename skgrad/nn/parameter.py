@@ -109,8 +109,8 @@ class Parameter(Tensor):
     dtype : {"float32", "float64"}, numpy dtype or None, default=None
         None keeps the dtype of an array or a tensor; numbers and lists take that of
         `default_dtype`.
-    device : str, default="cpu"
-        Where the values live.
+    device : str, optional
+        Where the values live, as in :func:`skgrad.tensor`.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(
-        self, data: ArrayLike, dtype: DTypeLike | None = None, device: str = "cpu"
+        self, data: ArrayLike, dtype: DTypeLike | None = None, device: str | None = None
     ) -> None:
         own = getattr(data, "dtype", None) if dtype is None else dtype
         values = tensor(data, dtype=_parameter_dtype(own), device=device)

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.exceptions import DTypeError, ParameterError, ShapeError, TraceError
+from skgrad.exceptions import (
+    DeviceError,
+    DTypeError,
+    ParameterError,
+    ShapeError,
+    TraceError,
+)
 from skgrad.tensor import Tensor, tensor
 
 __all__ = [
@@ -278,14 +284,15 @@ def next_value(module: Any, name: str, value: Any) -> Tensor:
         )
     if not isinstance(value, Tensor):
         weak = scalar and np.result_type(old.dtype, value) == old.dtype
-        value = tensor(value, dtype=old.dtype if weak else None)
+        kind = old.dtype if weak else None
+        value = tensor(value, dtype=kind, device=old.device)
     _check_like(module, name, old, value)
     new: Tensor = value.detach()
-    return new
+    return new.to(old.device) if value.is_constant else new
 
 
 def _check_like(module: Any, name: str, old: Tensor, new: Tensor) -> None:
-    """Refuse a new value of a buffer whose shape or dtype differs."""
+    """Refuse a new value of a buffer whose shape, dtype or device differs."""
     label = f"The buffer {name!r} of {type(module).__name__}"
     advice = "call register_buffer again to change it."
     if new.shape != old.shape:
@@ -297,4 +304,11 @@ def _check_like(module: Any, name: str, old: Tensor, new: Tensor) -> None:
         raise DTypeError(
             f"{label} has dtype {old.dtype} and keeps it. Got {new.dtype}; cast with "
             f"skgrad.ops.astype, or {advice}"
+        )
+    traced = new.is_traced or old.is_traced
+    if not traced and not new.is_constant and new.device != old.device:
+        raise DeviceError(
+            f"{label} lives on {old.device!r} and stays there. Got a value on "
+            f"{new.device!r}; move it with x.to({old.device!r}), or the module with "
+            "module.to(device=...)."
         )

@@ -78,7 +78,7 @@ def load_arrays(
         [name for name in held if name not in state],
         [name for name in state if name not in held],
     )
-    arrays = {name: np.asarray(state[name]) for name in held if name in state}
+    arrays = {name: _on_host(state[name]) for name in held if name in state}
     problems: dict[type[SkgradError], list[str]] = {
         ParameterError: _key_problems(held, keys) if strict else [],
         ShapeError: _shape_problems(held, arrays),
@@ -87,6 +87,10 @@ def load_arrays(
     _raise_all(owner, problems)
     _check_shared(owner, held, arrays)
     return arrays, keys
+
+
+def _on_host(values: ArrayLike) -> np.ndarray[Any, Any]:
+    return values.numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def _raise_all(owner: str, problems: Mapping[type[SkgradError], list[str]]) -> None:

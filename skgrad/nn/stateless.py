@@ -95,7 +95,9 @@ def _matched(
     owner = type(module).__name__
     _check_names(owner, kind, held, given)
     values = {
-        name: value if isinstance(value, Tensor) else tensor(value)
+        name: value
+        if isinstance(value, Tensor)
+        else tensor(value, device=held[name].device)
         for name, value in given.items()
     }
     for name, old in held.items():

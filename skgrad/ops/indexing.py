@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.backend.base import backend_of
 from skgrad.core.interpreter import concrete
 from skgrad.core.primitive import Abstract, Primitive, register
-from skgrad.core.value import Value, box
+from skgrad.core.value import Value, box, constant
 from skgrad.exceptions import DTypeError, ShapeError
 from skgrad.ops.elementwise import add, less, multiply, where
 from skgrad.ops.promotion import as_value, astype
@@ -54,7 +55,7 @@ scatter_add_p = register(
 def _integers(name: str, indices: ArrayLike) -> Any:
     value = as_value(indices, name)
     if value.size == 0 and not value.is_traced and value.dtype.kind == "f":
-        value = box(np.empty(value.shape, dtype=np.int64))  # np.array([]) is float
+        value = constant(np.empty(value.shape, dtype=np.int64))  # np.array([]) is float
     if value.dtype.kind not in "iu":
         raise DTypeError(f"{name}: indices must be integers. Got {value.dtype}.")
     return value
@@ -214,7 +215,7 @@ def getitem(x: ArrayLike, index: Any) -> Any:
     arrays = [i for i, item in enumerate(items) if isinstance(item, Value)]
     if arrays:
         # Beside index arrays an int is an index array too, as in NumPy.
-        items = [box(np.array(i)) if isinstance(i, int) else i for i in items]
+        items = [constant(np.array(i)) if isinstance(i, int) else i for i in items]
         arrays = [i for i, item in enumerate(items) if isinstance(item, Value)]
     basic = [slice(None) if i in arrays else item for i, item in enumerate(items)]
     sliced, kept = _slice(value, basic)
@@ -278,7 +279,8 @@ def _without_masks(x: Any, items: Sequence[Any]) -> list[Any]:
                     f"A mask of shape {mask.shape} does not fit axis {axis} and "
                     f"following of shape {x.shape}."
                 )
-            out.extend(box(positions) for positions in np.nonzero(mask))
+            places = backend_of(mask).instruction("nonzero")(mask)
+            out.extend(box(place, None, item._index) for place in places)
         else:
             out.append(item)
         axis += n_axes
@@ -350,8 +352,11 @@ def from_start(index: Any, n: int) -> Any:
     index = astype(index, "int64")
     if not index.is_traced:
         positions = concrete(index, "Indexing")
-        if positions.size and not (-n <= positions.min() and positions.max() < n):
+        if not positions.size:
+            return index
+        low, high = backend_of(positions).limits(positions)
+        if not -n <= low <= high < n:
             raise IndexError(f"an index is out of range for an axis of extent {n}.")
-        if not positions.size or positions.min() >= 0:
+        if low >= 0:
             return index
     return where(less(index, 0), add(index, n), index)

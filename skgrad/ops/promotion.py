@@ -2,7 +2,9 @@
 
 The rule, once for all operations: Python and NumPy *scalars* adapt to the arrays
 beside them; bool and integer arrays adapt to a floating one; two different floating
-dtypes never meet silently.
+dtypes never meet silently. And of devices: what is no tensor yet, scalars, lists and
+NumPy arrays, goes to the device of the tensors beside it; two tensors on different
+devices never meet silently.
 """
 
 from collections.abc import Sequence
@@ -10,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.backend.base import backend_of, device_of
 from skgrad.core.interpreter import Eager, current
 from skgrad.core.primitive import Abstract, Primitive, register
-from skgrad.core.value import Value, box
+from skgrad.core.value import Value, box, constant
 from skgrad.exceptions import DTypeError
 from skgrad.typing import ArrayLike, DTypeLike
 
@@ -64,9 +67,19 @@ def as_value(x: ArrayLike, name: str = "tensor") -> Any:
     safe = isinstance(x, np.ndarray) and not (
         x.flags.writeable and isinstance(current(), Eager)
     )
-    data = np.asarray(x) if safe else np.array(x)
-    checked_dtype(data.dtype, name)
-    return box(data)
+    if device_of(x) in (None, "cpu"):
+        data = np.asarray(x) if safe else np.array(x)
+        checked_dtype(data.dtype, name)
+        return constant(data)
+    checked_dtype(x.dtype, name)
+    return box(backend_of(x).array(x))
+
+
+def beside(value: Value, array: np.ndarray[Any, Any]) -> Any:
+    """Return a new array as a value on the device of another, or under its trace."""
+    if value.is_traced or value.is_constant:
+        return constant(array)
+    return box(backend_of(value._data).array(array))
 
 
 def operands(name: str, args: Sequence[ArrayLike], kind: str) -> list[Any]:
@@ -121,7 +134,7 @@ def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
         return astype(x, dtype)
     if isinstance(x, np.complexfloating):
         raise DTypeError(f"Complex numbers are not supported. Got {x!r}.")
-    return box(np.asarray(x, dtype=dtype))
+    return constant(np.asarray(x, dtype=dtype))
 
 
 # --- conversion -------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from skgrad.core.primitive import Abstract, Primitive, register
 from skgrad.core.random import current_scope
 from skgrad.ops.elementwise import multiply
-from skgrad.ops.promotion import as_value, astype
+from skgrad.ops.promotion import as_value, astype, beside
 from skgrad.typing import ArrayLike
 
 __all__ = ["random_bits", "uniform_like"]
@@ -102,7 +102,7 @@ def uniform_like(x: ArrayLike) -> Any:
     rows: Any = scope.rows
     if rows is None or value.shape[:1] != rows.shape:
         rows = np.arange(value.shape[0] if value.ndim else 1, dtype=np.uint32)
-        rows = rows if value.ndim else rows[0]
+        rows = beside(value, rows if value.ndim else rows.reshape(()))
     bits = random_bits(
         scope.key, scope.step, rows, shape=value.shape[1:], draw=scope.next_draw()
     )

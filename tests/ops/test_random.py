@@ -7,7 +7,7 @@ from scipy import stats
 
 import skgrad
 from skgrad import ops
-from skgrad.backend.reference import philox_4x32
+from skgrad.backend.arrays import philox_4x32
 from skgrad.core.random import RandomScope, entered
 from skgrad.executor import trace
 

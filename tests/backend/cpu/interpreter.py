@@ -10,16 +10,14 @@ import math
 
 import numpy as np
 
-from skgrad.backend import reference
+from skgrad.backend.reference import NUMPY
 
 COMBINE = {"sum": np.add, "prod": np.multiply, "max": np.maximum}
 
 
 def run(spec, arrays, extents):
     """Run a kernel on arrays of one axis per loop, of extent 1 for stride "0"."""
-    kernels = [
-        reference.elementwise(b.expression, len(b.arguments)) for b in spec.bindings
-    ]
+    kernels = [NUMPY.elementwise(b.expression, len(b.arguments)) for b in spec.bindings]
     for output in spec.outputs:
         if output.reduction:
             arrays[output.operand][...] = identity(output, spec)

@@ -11,12 +11,13 @@ from backend.cuda import host
 from backend.mathematics.minimax import fits, minimax
 from scipy import special
 
-from skgrad.backend import reference
+from skgrad.backend.arrays import philox_4x32 as words_of
 from skgrad.backend.base import Binding, KernelSpec, Operand, Output
 from skgrad.backend.cpu.engine import optimized
 from skgrad.backend.mathematics.coefficients import FORMATS
 from skgrad.backend.mathematics.preamble import PREAMBLE, philox_4x32
 from skgrad.backend.mathematics.trigonometry import TWO_OVER_PI
+from skgrad.backend.reference import NUMPY as REFERENCE
 
 EXACT = {
     "exp": mp.exp,
@@ -291,9 +292,9 @@ def test_polynomials_are_minimax(name, dtype):
 
 
 def test_names_are_the_references():
-    assert set(PREAMBLE) == set(reference._PREAMBLE)
+    assert set(PREAMBLE) == set(REFERENCE.preamble)
     assert {k: v for k, v in PREAMBLE.items() if isinstance(v, float)} == {
-        k: v for k, v in reference._PREAMBLE.items() if isinstance(v, float)
+        k: v for k, v in REFERENCE.preamble.items() if isinstance(v, float)
     }
 
 
@@ -331,7 +332,7 @@ _ROWS = [(e, d) for e, dtypes in _CASES for d in dtypes]
 
 
 def _expected_values(expression, dtype):
-    function = eval(_source(expression), dict(reference._PREAMBLE))
+    function = eval(_source(expression), dict(REFERENCE.preamble))
     with np.errstate(all="ignore"):
         return function(*_values(dtype))
 
@@ -369,10 +370,7 @@ def test_random_words_are_the_references(dtype):
     words = rng.integers(0, 2**32, (6, 1000), dtype=np.uint64)
     words[:, 0], words[:, 1] = 0, 2**32 - 1
     expected = np.transpose(
-        [
-            [int(w) for w in reference.philox_4x32(column[:4], column[4:])]
-            for column in words.T
-        ]
+        [[int(w) for w in words_of(column[:4], column[4:])] for column in words.T]
     )
     inputs = [w.astype(dtype) for w in words]
 
