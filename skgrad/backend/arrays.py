@@ -277,7 +277,7 @@ class ArrayBackend:
         """Add the slices of ``x`` into zeros along ``axis`` (counted before)."""
         xp, n = self.xp, indices.ndim
         first = x.ndim + axis - n + 1
-        source = xp.moveaxis(x, range(first, first + n), range(n))
+        source = xp.moveaxis(x, tuple(range(first, first + n)), tuple(range(n)))
         return xp.moveaxis(self._summed(source, indices, size), 0, axis)
 
     def _summed(self, source: Array, indices: Array, size: int) -> Array:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgrad.exceptions import DTypeError, ParameterError, ShapeError
-from skgrad.tensor import Tensor
 from skgrad.typing import ArrayLike
 
 __all__ = ["ArrayDataset", "Dataset", "SequenceDataset", "stacked"]
@@ -205,7 +204,7 @@ def _stack(column: Sequence[Any], position: int) -> NDArray[Any]:
 def _as_numbers(array: ArrayLike, what: str) -> NDArray[Any]:
     """Return an array of numbers or booleans."""
     found: NDArray[Any]
-    found = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
+    found = np.asarray(array)  # a tensor on a GPU says how to copy it
     if found.dtype.kind not in "biuf":
         raise DTypeError(
             f"{what} has dtype {found.dtype}. Encode text and objects as numbers "

@@ -72,7 +72,7 @@ def pad_sequences(
     """
     if side not in ("left", "right"):
         raise wrong_parameter("pad_sequences", "side", "be 'left' or 'right'", side)
-    arrays = [x.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in sequences]
+    arrays = [np.asarray(x) for x in sequences]
     dtype, rest = _common(arrays)
     _check_value(value, dtype)
     length = _length(arrays, max_length)

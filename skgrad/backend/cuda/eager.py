@@ -131,8 +131,8 @@ class CupyBackend(ArrayBackend):
         width = math.prod(rest)
         out = xp.zeros((size, *rest), dtype=source.dtype)
         if out.size and flat.size:
-            rows = xp.ascontiguousarray(source).reshape(flat.size, width)
-            self._add_runs(rows, order, starts, width, out.reshape(-1))
+            x = xp.ascontiguousarray(source).reshape(-1)
+            self._add_runs(x, order, starts, width, out.reshape(-1))
         return out
 
     # --- shape --------------------------------------------------------------------
