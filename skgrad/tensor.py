@@ -97,6 +97,7 @@ class Tensor(Value):
             )
         if value != self.requires_grad:
             self._node = leaf_node() if value else None
+            self._index = 0  # a constant stays where it is now
 
     @property
     def is_leaf(self) -> bool:

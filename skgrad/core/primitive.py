@@ -110,13 +110,14 @@ class Primitive:
             first = out[0] if several else out
             if is_recording() and first.dtype.kind == "f":
                 node = Node(self, args, params, out if several else (out,))
-        # What was computed from constants alone is one.
-        fixed = args[0]._index >= 0 or not all(a.is_constant for a in args)
+        index = CONSTANT  # what was computed from constants alone is one
+        for arg in args:
+            if arg._index >= 0:
+                index = 0
+                break
         if several:
-            return tuple(
-                box(data, node, i if fixed else CONSTANT) for i, data in enumerate(out)
-            )
-        return box(out, node, 0 if fixed else CONSTANT)
+            return tuple(box(data, node, index or i) for i, data in enumerate(out))
+        return box(out, node, index)
 
     def kernel(self, backend: Backend, params: dict[str, Any]) -> Callable[..., Any]:
         """Return the backend's function with the static parameters filled in."""

@@ -34,7 +34,7 @@ class Value:
     node : Node, optional
         The node that produced the value.
     index : int, default=0
-        Position among the outputs of ``node``; -1 without one makes a constant, see
+        Position among the outputs of ``node``; -1 for a constant, which has none, see
         :attr:`is_constant`.
 
     Examples
@@ -87,7 +87,7 @@ class Value:
         so is what was computed from them alone. They live in NumPy arrays, and are
         copied to the device of the tensors they are combined with.
         """
-        return self._index < 0 and self._node is None
+        return self._index < 0
 
     @property
     def device(self) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skgrad.backend import backend_of, get_backend
+from skgrad.backend import backend_of, device_of, get_backend
 from skgrad.exceptions import DeviceError
 
 
@@ -17,6 +17,8 @@ def test_devices():
         get_backend("gpu")
     with pytest.raises(DeviceError, match="list"):
         backend_of([1.0])
+    assert device_of([1.0]) is None
+    assert device_of(np.zeros(2)) == "cpu"
 
 
 def test_arrays_are_copies():

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import warnings
 
 import pytest
 from backend.cuda import stand_in
@@ -11,7 +12,9 @@ from skgrad.backend.cuda import eager
 from skgrad.backend.cuda.available import missing
 from skgrad.core.primitive import registered
 
-WHY_NOT = missing()
+with warnings.catch_warnings():  # of CuPy, about where it looks for CUDA
+    warnings.simplefilter("ignore")
+    WHY_NOT = missing()
 REAL = pytest.param(
     "GPU",
     marks=[
@@ -37,5 +40,7 @@ def standing_in(monkeypatch):
     forget()
     for name, module in stand_in.MODULES.items():
         monkeypatch.setitem(sys.modules, name, module)
-    yield
-    forget()
+    try:
+        yield
+    finally:
+        forget()
