@@ -18,7 +18,7 @@ from skgrad.core.interpreter import escaped, is_recording, pushed
 from skgrad.core.primitive import Abstract, Primitive
 from skgrad.core.tree import tree_flatten, tree_unflatten
 from skgrad.core.value import Value
-from skgrad.exceptions import GradientError, TraceError
+from skgrad.exceptions import DeviceError, GradientError, TraceError
 from skgrad.executor.graph import Equation, Frame, Graph, Variable
 from skgrad.executor.known import simplified
 from skgrad.executor.passes import PASSES
@@ -94,6 +94,12 @@ class Tracer:
                 "its updates would not be seen and no gradient would reach it. Pass "
                 "it as an argument (nn.functional_call does that for a module), or fix "
                 "it on purpose by detach() or under no_grad()."
+            )
+        if value.device != "cpu":
+            raise DeviceError(
+                f"{name}: a tensor of shape {value.shape} on {value.device!r} cannot "
+                "be a constant of a traced function: what is traced is given arrays of "
+                "the host, and runs on a GPU as a whole. Move it: x.to('cpu')."
             )
         if id(data) not in self._lifted:
             variable = self.variable(data)

@@ -23,7 +23,7 @@ import numpy as np
 from skgrad import ops
 from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_map
-from skgrad.exceptions import ParameterError, ShapeError
+from skgrad.exceptions import DeviceError, ParameterError, ShapeError
 from skgrad.losses import Loss
 from skgrad.losses.checks import check_dtypes, check_shapes
 from skgrad.nn import Module, functional_call
@@ -483,6 +483,13 @@ def _check_parameters(module: Module) -> None:
         raise ParameterError(
             f"{name} has no parameters to fit. Assign layers or nn.Parameter objects "
             "to attributes in its __init__, not all of them with requires_grad=False."
+        )
+    devices = {p.device for p in parameters} - {"cpu"}
+    if devices:
+        raise DeviceError(
+            f"The parameters of {name} are on {sorted(devices)}. A compiled fit takes "
+            "modules of the host and runs where it is told (device='cuda'); call "
+            "module.to(device='cpu')."
         )
     dtypes = {p.dtype for p in parameters}
     if len(dtypes) > 1:

@@ -25,6 +25,8 @@ from skgrad import data, losses, nn, ops, optim  # noqa: E402
 from skgrad.backend import backend_of, get_backend  # noqa: E402
 from skgrad.core.tree import tree_leaves  # noqa: E402
 from skgrad.exceptions import DeviceError, ShapeError  # noqa: E402
+from skgrad.executor import trace  # noqa: E402
+from skgrad.train import Objective  # noqa: E402
 
 DTYPES = ("float32", "float64")
 # A GPU rounds exp and its like in its own way, and adds up in another order.
@@ -504,3 +506,12 @@ def test_without_a_gpu_the_reason_is_told(monkeypatch):
         skgrad.tensor([1.0]).to("cuda")
     with pytest.raises(DeviceError, match=r"'gpu'.*'cpu'; 'cuda'"):
         nn.Linear(1, 1).to(device="gpu")
+
+
+def test_what_is_compiled_takes_tensors_and_modules_of_the_host(device):
+    outside = skgrad.tensor([1.0, 2.0], device=device)
+    with pytest.raises(DeviceError, match=r"shape \(2,\) on 'cuda:0' cannot be a con"):
+        trace(lambda x: x + outside, np.zeros(2))
+    module = nn.Linear(2, 1).to(device=device)
+    with pytest.raises(DeviceError, match=r"parameters of Linear are on \['cuda:0'\]"):
+        Objective(module, losses.SquaredError(), None)
