@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import numpy as np
 
 from skgrad.backend.cuda.backend import backend
 from skgrad.executor.compiled import CompiledExecutor
@@ -13,6 +16,9 @@ from skgrad.executor.steps import Rows, StepInput, Table
 from skgrad.typing import Array
 
 __all__ = ["CudaExecutor"]
+
+# Rows that are gathered on the host go to the device in pieces of so many bytes.
+GATHERED_BYTES = 2**26
 
 
 class CudaExecutor(CompiledExecutor):
@@ -56,11 +62,42 @@ class CudaExecutor(CompiledExecutor):
         """Run a step for each row of `rows`; see :meth:`Program.steps`.
 
         Rows of arrays that are larger than the device's memory are gathered on the
-        host.
+        host, those of the next steps while the device computes.
         """
         fits = self.backend.residents.fits
-        there = [
-            Table(v.source[rows]) if isinstance(v, Rows) and not fits(v.source) else v
-            for v in varying
-        ]
-        return super().steps(carry, fixed, there, rows)
+        large = [isinstance(v, Rows) and not fits(v.source) for v in varying]
+        if not any(large):
+            return super().steps(carry, fixed, varying, rows)
+        width = sum(
+            v.source[:1].nbytes
+            for v, is_large in zip(varying, large, strict=True)
+            if is_large and isinstance(v, Rows)
+        )
+        size = max(1, GATHERED_BYTES // max(1, width * rows.shape[1]))
+        chunks = [slice(i, i + size) for i in range(0, len(rows), size)]
+
+        def gathered(steps: slice) -> list[StepInput]:
+            return [
+                _of_steps(v, steps, rows if is_large else None)
+                for v, is_large in zip(varying, large, strict=True)
+            ]
+
+        state, parts = list(carry), []
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(gathered, chunks[0])
+            for steps, following in zip(chunks, [*chunks[1:], None], strict=True):
+                given = waiting.result()
+                if following is not None:
+                    waiting = pool.submit(gathered, following)
+                state, results = super().steps(state, fixed, given, rows[steps])
+                parts.append(results)
+        return state, [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _of_steps(given: StepInput, steps: slice, rows: Array | None) -> StepInput:
+    """Return an input of some steps, its rows gathered if they are given."""
+    if isinstance(given, Table):
+        return Table(given.values[steps])
+    if isinstance(given, Rows) and rows is not None:
+        return Table(given.source[rows[steps]])
+    return given

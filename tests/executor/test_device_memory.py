@@ -118,7 +118,11 @@ def test_what_is_on_the_device_goes_with_the_array(device):
     assert device.used == held - n_bytes
 
 
-def test_arrays_larger_than_the_device_are_gathered_on_the_host(rows_of_arrays):
+@pytest.mark.parametrize("n_bytes", [2**26, 3 * 20 * 40], ids=["at once", "in pieces"])
+def test_arrays_larger_than_the_device_are_gathered_on_the_host(
+    rows_of_arrays, monkeypatch, n_bytes
+):
+    monkeypatch.setattr("skgrad.executor.cuda.GATHERED_BYTES", n_bytes)
     program, X, w, rng = rows_of_arrays
     device = SimulatedDevice(memory=X.nbytes)
     program = on(device, program)
