@@ -133,11 +133,11 @@ class DeviceMemory:
         memories, offsets, _ = self.code.arrays
         pointers = self.bases[memories] + offsets
         calls = list(self.code.calls(pointers))
-        self.backend.prepare()
         if self.calls:
             for _ in range(n_steps):
                 self._segments(calls)
             return
+        calls = self.backend.joined(calls)
         counter = int(self.bases[self._counter])
 
         def launches() -> None:
@@ -158,10 +158,11 @@ class DeviceMemory:
         """Run a step with calls of Python in between."""
         counter, start = int(self.bases[self._counter]), 0
         for call in self.calls:
-            self.backend.call(calls[start : call.at], self.workspace, counter)
+            part = self.backend.joined(calls[start : call.at])
+            self.backend.call(part, self.workspace, counter)
             start = call.at
             call.run(self._read, self._write)
-        step = [*calls[start:], (self.next_step, [counter], [])]
+        step = [*self.backend.joined(calls[start:]), (self.next_step, [counter], [])]
         self.backend.call(step, self.workspace, counter)
 
     def _read(self, where: Place, view: View) -> Array:

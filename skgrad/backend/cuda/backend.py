@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from skgrad.backend.base import Binding, KernelSpec, Operand, Output
 from skgrad.backend.cuda.device import CupyDevice, Device
 from skgrad.backend.cuda.launch import Launch, kernel_launches, kernel_workspace
-from skgrad.backend.cuda.library import LIBRARY
+from skgrad.backend.cuda.library import LIBRARY, MOVES, as_move
 from skgrad.backend.cuda.printer import source
 from skgrad.backend.cuda.residents import Residents
 
@@ -24,7 +25,8 @@ __all__ = ["CudaBackend", "backend"]
 # copies stay in the cache between the kernel that makes the copy and the product.
 _GRAM_BYTES = 2**24
 
-Calls = Iterable[tuple[int, list[int], list[int]]]
+Call: TypeAlias = tuple[int, list[int], list[int]]
+"""The number of a function, addresses of its operands, its sizes."""
 
 
 class _Function(Protocol):
@@ -91,6 +93,8 @@ class CudaBackend:
             number = self._number(
                 (name, dtypes), lambda _: _Gram(dtypes[0], scale, zero)
             )
+        elif name in MOVES:
+            number = self._number(name, lambda _: _Move(name))
         else:
             number = self._number(
                 (name, dtypes), lambda prefix: _Routine(prefix, name, dtypes)
@@ -106,12 +110,42 @@ class CudaBackend:
             return 0
         return _gram_rows(dtype, sizes) * sizes[1] * np.dtype(dtype).itemsize
 
-    def workspace_of(self, calls: Calls) -> int:
+    def joined(self, calls: Iterable[Call]) -> list[Call]:
+        """Return calls with neighbouring moves of bytes as one.
+
+        What a step fetches, and then what it leaves in tables, takes longer to launch
+        than to move. The two are not joined: what is left may have been fetched.
+        """
+        made: list[Call] = []
+        for way, group in groupby(calls, key=lambda call: self._way(call[0])):
+            neighbours = list(group)
+            made += [self._moves(neighbours)] if way else neighbours
+        return made
+
+    def _way(self, number: int) -> str:
+        function = self._functions[number]
+        kind = function.kind if isinstance(function, _Move) else ""
+        return kind and ("out" if kind == "write_table" else "in")
+
+    def _moves(self, calls: list[Call]) -> Call:
+        kinds: list[str] = []
+        pointers: list[int] = []
+        sizes: list[int] = []
+        for number, *given in calls:
+            move = self._functions[number]
+            assert isinstance(move, _Move)
+            operands, lengths = as_move(move.kind, *given)
+            kinds.append(move.kind)
+            pointers += operands
+            sizes += lengths
+        return self.instruction("moves", tuple(kinds), ())[0], pointers, sizes
+
+    def workspace_of(self, calls: Iterable[Call]) -> int:
         """Return how many bytes the launches need that run one after the other."""
         needed = (self._functions[n].workspace(sizes) for n, _, sizes in calls)
         return max(needed, default=0)
 
-    def call(self, calls: Calls, workspace: int, counter: int) -> None:
+    def call(self, calls: Iterable[Call], workspace: int, counter: int) -> None:
         """Launch functions, one after the other.
 
         Parameters
@@ -121,10 +155,11 @@ class CudaBackend:
         workspace, counter : int
             Addresses of the memory that all share and of the number of the step.
         """
+        self._compile()
         for number, pointers, sizes in calls:
             self._functions[number].call(self, pointers, sizes, [workspace, counter])
 
-    def prepare(self) -> None:
+    def _compile(self) -> None:
         """Compile what waits for it."""
         waiting, self._waiting = self._waiting, []
         sources = {f.source(): f for f in waiting}
@@ -181,6 +216,24 @@ class _Routine:
     ) -> None:
         launches = self.routine.launches(*sizes)
         at.launch(self.prefix, launches, [*pointers, *more, *sizes])
+
+
+class _Move:
+    """A move of bytes; see `CudaBackend.joined`, which makes a routine of it."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def source(self) -> str:
+        return ""
+
+    def workspace(self, sizes: list[int]) -> int:
+        return 0
+
+    def call(
+        self, at: CudaBackend, pointers: list[int], sizes: list[int], more: list[int]
+    ) -> None:
+        raise NotImplementedError("moves are joined before they are called")
 
 
 class _Product:

@@ -17,7 +17,7 @@ from skgrad.backend.cuda.printer import STORED, function
 from skgrad.backend.cuda.scalar import TYPES, Block, Scalar, constant
 from skgrad.backend.mathematics.preamble import philox_4x32
 
-__all__ = ["LIBRARY", "Routine"]
+__all__ = ["LIBRARY", "MOVES", "Routine", "as_move"]
 
 Sizes = tuple[int, ...]
 
@@ -80,7 +80,7 @@ def _elementwise(*sizes_of: Callable[..., int]) -> Callable[..., list[Launch]]:
 
 # Words of four bytes where the rows consist of them: their places then do as well.
 _MOVE = """
-        if (row_bytes % 4 == 0) {{
+        if (row_bytes{i} % 4 == 0) {{
             const unsigned int *x = (const unsigned int *)({source});
             unsigned int *y = (unsigned int *)({target});
             {each_word}
@@ -91,35 +91,60 @@ _MOVE = """
         }}
 """
 
+# By instruction: what is read, what is written, and where element e is read.
+_ROW = "indices{i}[*step * n_rows{i} + e / width] * width + e % width"
+MOVES = {
+    "copy_rows": ("source{i}", "out{i}", _ROW),
+    "read_table": ("source{i} + *step * row_bytes{i}", "out{i}", "e"),
+    "write_table": ("source{i}", "out{i} + *step * row_bytes{i}", "e"),
+}
 
-def _moved(source: str, target: str, count: str, place: str) -> str:
-    """Return the copy of rows; ``place`` is where element e is read."""
-    parts = [_each(f"{count} * width", f"y[e] = x[{place}];") for _ in ("word", "byte")]
+
+def as_move(
+    kind: str, pointers: list[int], sizes: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return the arguments of one of ``MOVES`` as those of a move.
+
+    A table has one row, that of the step, and no row number of it is read.
+    """
+    if kind == "copy_rows":
+        return pointers, sizes
+    source, out = pointers
+    return [source, 0, out], [1, *sizes]
+
+
+def _moved(kind: str, i: int) -> str:
+    """Return the copy of move number i."""
+    source, target, place = (text.format(i=i) for text in MOVES[kind])
+    body = _each(f"n_rows{i} * width", f"y[e] = x[{place}];")
     words, single = (
-        f"const long long width = row_bytes / {size};{part}"
-        for size, part in zip((4, 1), parts, strict=True)
+        f"const long long width = row_bytes{i} / {size};{body}" for size in (4, 1)
     )
-    return _MOVE.format(source=source, target=target, each_word=words, each_byte=single)
+    return _MOVE.format(
+        i=i, source=source, target=target, each_word=words, each_byte=single
+    )
 
 
-def _copy_rows(name: str) -> str:
-    pointers = [_read("source", "uint8"), _read("indices", "int64")]
-    place = "indices[*step * n_rows + e / width] * width + e % width"
-    body = _moved("source", "out", "n_rows", place)
-    pointers.append(_write("out", "uint8"))
-    return function(f"{name}_0", pointers, ["n_rows", "row_bytes"], body)
+def _moves(name: str, *kinds: str) -> str:
+    """Move bytes, several times at once: pointers (source, indices, out) of each.
+
+    Sizes are (n_rows, row_bytes) of each. Nothing that is written may be read.
+    """
+    pointers, sizes, parts = [], [], []
+    for i, kind in enumerate(kinds):
+        pointers += [_read(f"source{i}", "uint8"), _read(f"indices{i}", "int64")]
+        pointers.append(_write(f"out{i}", "uint8"))
+        sizes += [f"n_rows{i}", f"row_bytes{i}"]
+        parts.append(f"    if (blockIdx.y == {i}) {{{_moved(kind, i)}    }}\n")
+    return function(f"{name}_0", pointers, sizes, "".join(parts))
 
 
-def _read_table(name: str) -> str:
-    pointers = [_read("table", "uint8"), _write("out", "uint8")]
-    body = _moved("table + *step * row_bytes", "out", "1", "e")
-    return function(f"{name}_0", pointers, ["row_bytes"], body)
-
-
-def _write_table(name: str) -> str:
-    pointers = [_read("value", "uint8"), _write("table", "uint8")]
-    body = _moved("value", "table + *step * row_bytes", "1", "e")
-    return function(f"{name}_0", pointers, ["row_bytes"], body)
+def _moves_launches(*sizes: int) -> list[Launch]:
+    counts = [
+        n * row_bytes for n, row_bytes in zip(sizes[::2], sizes[1::2], strict=True)
+    ]
+    most = max(counts, default=0)
+    return [Launch("_0", (blocks(most), len(counts)))] if most else []
 
 
 def _fill_zero(name: str) -> str:
@@ -388,14 +413,13 @@ def _random_bits(name: str) -> str:
 
 LIBRARY: dict[str, Routine] = {
     "argmax": Routine(_argmax, _argmax_launches),
-    "copy_rows": Routine(_copy_rows, _elementwise(lambda n, row_bytes: n * row_bytes)),
     "cumsum": Routine(_cumsum, _cumsum_launches),
     "fill_zero": Routine(_fill_zero, _elementwise(lambda n_bytes: n_bytes)),
+    "moves": Routine(_moves, _moves_launches),
     "next_step": Routine(_next_step, _elementwise(lambda: 1)),
     "random_bits": Routine(
         _random_bits, _elementwise(lambda n_rows, size, draw: n_rows * -(-size // 4))
     ),
-    "read_table": Routine(_read_table, _elementwise(lambda row_bytes: row_bytes)),
     "scatter_add": Routine(
         _scatter_add,
         _elementwise(
@@ -408,6 +432,5 @@ LIBRARY: dict[str, Routine] = {
     "take": Routine(
         _take, _elementwise(lambda outer, extent, inner, n: outer * n * inner)
     ),
-    "write_table": Routine(_write_table, _elementwise(lambda row_bytes: row_bytes)),
 }
 """Routines by name; products and Gram matrices are not among them: cuBLAS has them."""

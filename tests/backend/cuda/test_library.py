@@ -1,24 +1,53 @@
 """Instructions that are not kernels as CUDA C: the CPU's tests, and larger sizes."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 from backend.cpu import test_library as cpu
 from backend.cuda import host
 
 from skgrad.backend.cpu.library import LIBRARY as CPU_LIBRARY
-from skgrad.backend.cuda.library import LIBRARY
+from skgrad.backend.cuda.library import LIBRARY, MOVES, as_move
 from skgrad.backend.reference import NUMPY
 
 
 @pytest.fixture(autouse=True)
 def on_the_host(monkeypatch):
     host.compiler()
-    monkeypatch.setattr(cpu, "call", host.call_instruction)
+    monkeypatch.setattr(cpu, "call", call)
+
+
+def call(name, arrays, sizes, dtypes=(), step=0):
+    """Run an instruction; one that moves bytes is the only one of several."""
+    if name not in MOVES:
+        host.call_instruction(name, arrays, sizes, dtypes, step)
+        return
+    addresses = [array.ctypes.data for array in arrays]
+    pointers, sizes = as_move(name, addresses, list(sizes))
+    host.routines([("moves", (name,))])["moves", (name,)](pointers, sizes, step)
 
 
 def test_every_instruction_of_the_cpu_has_a_routine():
     products = {"blas_gemm"}  # cuBLAS has them
-    assert set(CPU_LIBRARY) - products == set(LIBRARY) - {"next_step"}
+    names = set(LIBRARY) - {"next_step", "moves"} | set(MOVES)
+    assert set(CPU_LIBRARY) - products == names
+
+
+def test_moves_of_several_sizes_at_once(rng):
+    sources = [rng.integers(0, 99, size=(40, n)).astype("int8") for n in (3, 8, 1000)]
+    indices = rng.integers(0, 40, size=(2, 7))
+    outs = [cpu.guarded((7, source.shape[1]), "int8") for source in sources]
+    table, (row, row_intact) = rng.normal(size=(2, 1)), cpu.guarded((1,), "float64")
+    kinds = ("copy_rows", "copy_rows", "read_table", "copy_rows")
+    moves = [[s, indices, out] for s, (out, _) in zip(sources, outs, strict=True)]
+    moves.insert(2, [table, indices, row])
+    sizes = [7, 3, 7, 8, 1, 8, 7, 1000]
+    host.call_instruction("moves", list(chain(*moves)), sizes, kinds, step=1)
+    for source, (out, intact) in zip(sources, outs, strict=True):
+        np.testing.assert_array_equal(out, source[indices[1]])
+        assert intact()
+    assert (row[0], row_intact()) == (table[1, 0], True)
 
 
 test_rows_are_gathered = cpu.test_rows_are_gathered
