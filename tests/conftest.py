@@ -157,6 +157,18 @@ def every_graph_is_verified(monkeypatch):
     monkeypatch.setattr("skgrad.executor.graph.CHECKED", True)
 
 
+@pytest.fixture(params=["in Python", pytest.param("compiled", marks=pytest.mark.long)])
+def kernels(request, monkeypatch):
+    """Run a program's kernels in Python, and in the long run compile them."""
+    if request.param == "in Python":
+        interpreter = importlib.import_module("backend.cpu.interpreter")
+        name = "skgrad.backend.cpu.backend.kernel"
+        monkeypatch.setattr(name, interpreter.address)
+        # Plans are kept with their graphs: none of a kernel in Python stays.
+        monkeypatch.setattr("skgrad.executor.known._known", {})
+    return request.param
+
+
 @pytest.fixture
 def rng():
     """Return a random generator with the same seed in every test."""

@@ -279,9 +279,8 @@ KILLS = pytest.mark.skipif(sys.platform == "win32", reason="no GPU, and no SIGKI
 
 
 @KILLS
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_fits_end_in_the_same_bits(seed, tmp_path, uninterrupted):
-    out = killed_and_resumed(tmp_path, np.random.default_rng(seed), 1 + seed)
+def test_killed_fits_end_in_the_same_bits(tmp_path, uninterrupted):
+    out = killed_and_resumed(tmp_path, np.random.default_rng(1), 2)
     assert result(out) == uninterrupted
     # It did go on: fewer epochs than the whole fit takes.
     assert int(out.split()[0]) > 1

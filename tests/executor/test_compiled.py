@@ -5,12 +5,10 @@ import threading
 import numpy as np
 import pytest
 import random_graphs
-from backend.cpu import interpreter
 from cases import ELEMENTWISE, STRUCTURAL_ROWS
 from hypothesis import given, settings
 
 from skgrad import functional, grad, ops
-from skgrad.backend.cpu import backend
 from skgrad.core.tree import tree_leaves
 from skgrad.executor import Rows, Same, Table, trace
 from skgrad.executor.compiled import CompiledExecutor
@@ -61,13 +59,6 @@ def test_elementwise_primitives(names, dtype, rng):
     compiled(together, np.ones((3, 7), dtype), args)
 
 
-@pytest.fixture(params=["in Python", pytest.param("compiled", marks=pytest.mark.long)])
-def kernels(request, monkeypatch):
-    """Run kernels in Python, and compiled in the long run: they are many."""
-    if request.param == "in Python":
-        monkeypatch.setattr(backend, "kernel", interpreter.address)
-
-
 # What has no instruction of its own and runs on the reference backend, and why.
 WITHOUT = {"argsort": "NumPy's sort uses the processor's vectors already"}
 
@@ -92,7 +83,7 @@ def test_other_primitives(name, case, rng, kernels):
     ],
     ids=["integer product", "scattered bools"],
 )
-def test_dtypes_without_an_instruction(function, why):
+def test_dtypes_without_an_instruction(function, why, kernels):
     compiled(function, M, np.arange(6).reshape(2, 3), reference=1)
 
 
@@ -152,7 +143,7 @@ def test_an_index_out_of_range_is_an_error():
     program(M, np.array([0, 5]))
 
 
-def test_gradients_and_curvature():
+def test_gradients_and_curvature(kernels):
     def loss(w, x):
         hidden = ops.tanh(x @ w)
         return ops.sum(ops.log1p(ops.exp(-(hidden @ np.ones((4, 1))))))
@@ -206,7 +197,7 @@ def steps_of(program, rows, rates):
     )
 
 
-def test_steps_are_repeated_runs(rng):
+def test_steps_are_repeated_runs(rng, kernels):
     rows = rng.integers(0, 6, size=(7, 4))
     rates = np.linspace(0.01, 0.02, 7)
     example = (np.zeros(5), 0.0, 0.0, M[:4], M[:4, 0], 0)
@@ -229,7 +220,7 @@ def test_steps_are_repeated_runs(rng):
     np.testing.assert_array_equal(losses, found[1][0])
 
 
-def test_the_same_input_is_not_copied():
+def test_the_same_input_is_not_copied(kernels):
     program = trace(lambda total, x: total + x.sum(), 0.0, M).on("cpu")
     (total,), _ = program.steps([np.zeros(())], [], [Same(M)], np.zeros((3, 6), int))
     np.testing.assert_allclose(total, 3 * M.sum(), rtol=1e-13)
@@ -251,7 +242,7 @@ def test_the_same_input_is_not_copied():
         lambda a, b: (a[::-1] + 0.0, ops.unpack(ops.reshape(b, -1), [(3, 3)])[0]),
     ],
 )
-def test_updating_in_place_never_shows(function):
+def test_updating_in_place_never_shows(function, kernels):
     a, b = np.random.default_rng(3).normal(size=(2, 3, 3)) / 2
     program = trace(function, a, b)
     nothing = np.zeros((4, 0), dtype=int)
@@ -271,7 +262,7 @@ def test_an_elementwise_update_is_in_place():
     assert plan.arena_bytes == 0
 
 
-def test_a_program_with_reference_instructions_runs_in_segments():
+def test_a_program_with_reference_instructions_runs_in_segments(kernels):
     def f(x):
         return ops.exp(ops.take(x * 2.0, ops.argsort(x, -1), axis=0))
 

@@ -5,12 +5,10 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from backend.cpu import interpreter
 from nn.layers import LAYERS, WITHOUT
 
 import skgrad
 from skgrad import nn, ops
-from skgrad.backend.cpu import backend
 from skgrad.core.tree import tree_leaves
 from skgrad.executor import trace
 
@@ -146,22 +144,11 @@ def test_a_trace_computes_the_same(name, rng):
         np.testing.assert_array_equal(e.numpy(), t)
 
 
-def compiled(name, rng):
+@each
+def test_lowered_it_computes_the_same(name, rng, kernels):
     function, args, _ = results(name, "float64", True, rng)
     program = trace(function, *args)
     fast = program.on("cpu")
     assert "0 reference instructions" in fast.explain()
     for t, c in zip(tree_leaves(program(*args)), tree_leaves(fast(*args)), strict=True):
         np.testing.assert_allclose(c, t, rtol=1e-12, atol=1e-13)
-
-
-@each
-def test_lowered_it_computes_the_same(name, rng, monkeypatch):
-    monkeypatch.setattr(backend, "kernel", interpreter.address)
-    compiled(name, rng)
-
-
-@pytest.mark.long
-@each
-def test_compiled_it_computes_the_same(name, rng):
-    compiled(name, rng)

@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[2]
 # ------------------------------------------------------------------------- parity
 
 
-def assert_parity(problem, n_steps=50):
+def assert_parity(problem, n_steps):
     program = problem.program
     assert problem.traced.n_traces == 1
     assert program.executor == "cpu"
@@ -71,6 +71,15 @@ def assert_parity(problem, n_steps=50):
     assert not np.array_equal(found[0], problem.carry[0])
 
 
+# Kernels in Python take milliseconds for each step.
+N_STEPS = {"in Python": 5, "compiled": 50}
+
+
+@pytest.fixture
+def n_steps(kernels):
+    return N_STEPS[kernels]
+
+
 # At a kink two roundings of one residual may have different slopes.
 KINKED = ("absolute_error", "quantile", "quantiles")
 
@@ -84,29 +93,30 @@ SHARED = (
     ("pairwise_logistic", "lambdarank", "listnet"),
 )
 ALONE = [name for name in LOSS_ROWS if name not in {n for row in SHARED for n in row}]
-ALONE[ALONE.index("quantiles")] = pytest.param("quantiles", marks=pytest.mark.long)
 
 
 @pytest.mark.parametrize("loss", ALONE)
-def test_losses(loss):
-    assert_parity(Problem(*make_problem(loss)), 1 if loss in KINKED else 50)
+def test_losses(loss, n_steps):
+    assert_parity(Problem(*make_problem(loss)), 1 if loss in KINKED else n_steps)
 
 
 @pytest.mark.parametrize("losses", SHARED, ids="+".join)
-def test_losses_of_one_shape(losses):
+def test_losses_of_one_shape(losses, n_steps):
     objective, data, frame = make_problem(losses[0])
-    assert_parity(Problem(objective.with_loss(Together(*losses)), data, frame))
+    objective = objective.with_loss(Together(*losses))
+    assert_parity(Problem(objective, data, frame), n_steps)
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
-def test_optimizers(name):
+def test_optimizers(name, n_steps):
     optimizer = STOCHASTIC[name](weight_decay=0.013, **OPTIONS.get(name, {}))
-    assert_parity(Problem(*make_problem(), optimizer))
+    assert_parity(Problem(*make_problem(), optimizer), n_steps)
 
 
-def test_optimizers_around_others():
+def test_optimizers_around_others(n_steps):
     inside = Averaged(Adam(), decay=0.9)
-    assert_parity(Problem(*make_problem(), Accumulated(inside, n_steps=3)))
+    optimizer = Accumulated(inside, n_steps=3)
+    assert_parity(Problem(*make_problem(), optimizer), n_steps)
 
 
 SETTINGS = [
@@ -119,33 +129,37 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids="+".join)
-def test_penalty_clipping_and_masks(settings):
-    assert_parity(Problem(*make_problem(**settings)))
+def test_penalty_clipping_and_masks(settings, n_steps):
+    assert_parity(Problem(*make_problem(**settings)), n_steps)
 
 
-def test_a_loss_of_the_user():
+def test_everything_at_once_is_compiled():
+    assert_parity(Problem(*make_problem(**EVERYTHING)), N_STEPS["compiled"])
+
+
+def test_a_loss_of_the_user(n_steps):
     objective, data, frame = make_problem()
     objective.loss = FunctionLoss(asymmetric)
-    assert_parity(Problem(objective, data, frame))
+    assert_parity(Problem(objective, data, frame), n_steps)
 
 
-def test_several_outputs(rng):
+def test_several_outputs(rng, n_steps):
     _, data, frame = make_problem()
     data = replace(data, y=rng.normal(size=(23, 3)))
     frame = replace(frame, offset=np.array([0.1, -0.2, 0.3]))
     with skgrad.random_seed(0), nn.default_dtype("float64"):
         module = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 3))
-    assert_parity(Problem(Objective(module, SquaredError(), 3), data, frame))
+    assert_parity(Problem(Objective(module, SquaredError(), 3), data, frame), n_steps)
 
 
-def test_class_numbers_are_gathered_as_integers():
+def test_class_numbers_are_gathered_as_integers(n_steps):
     objective, data, frame = make_problem("log_loss-multinomial")
     assert data.y.dtype.kind == "i"
     assert isinstance(objective.loss, LogLoss)
     problem = Problem(objective, data, frame)
     dtypes = [v.dtype.kind for v in problem.program.graph.inputs]
     assert dtypes.count("i") == 2  # the classes and the number of the step
-    assert_parity(problem)
+    assert_parity(problem, n_steps)
 
 
 # ------------------------------------------------------------------------ modules
@@ -188,16 +202,16 @@ def test_every_module_is_in_a_family():
         for family in FAMILIES
     ],
 )
-def test_modules(family):
-    assert_parity(layers_problem(family))
+def test_modules(family, n_steps):
+    assert_parity(layers_problem(family), n_steps)
 
 
-def test_a_module_of_the_user_with_buffers_that_change():
+def test_a_module_of_the_user_with_buffers_that_change(n_steps):
     first, last = partial(nn.Linear, 3, 5), partial(nn.Linear, 5, 1)
     problem = layers_problem(Centred, first, nn.Tanh, last)
     assert list(problem.objective.buffers()) == ["0.mean", "0.count"]
     assert "0.shift" not in problem.objective.names
-    assert_parity(problem)
+    assert_parity(problem, n_steps)
     _, count, mean, *_ = problem.run(problem.program, 50)
     assert count.dtype == np.int64
     assert int(count) == 50

@@ -1,5 +1,6 @@
 """The step as a pure function: eager and traced agree, every float is an input."""
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -88,9 +89,21 @@ def test_every_loss_has_a_row():
     assert {name.partition("-")[0] for name in LOSS_ROWS} == set(LOSSES)
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("optimizer", STOCHASTIC)
-@pytest.mark.parametrize("loss", LOSS_ROWS)
+def combinations():
+    """Yield losses, optimizers and settings; the long run has all combinations.
+
+    The ordinary one has each loss, with everything switched on and the optimizers in
+    turn, and the first loss with each optimizer and setting.
+    """
+    names = list(STOCHASTIC)
+    for i, loss in enumerate(LOSS_ROWS):
+        for name, setting in itertools.product(names, SETTINGS):
+            in_turn = name == names[i % len(names)] and setting == "everything"
+            marks = () if in_turn or i == 0 else pytest.mark.long
+            yield pytest.param(loss, name, setting, marks=marks)
+
+
+@pytest.mark.parametrize(("loss", "optimizer", "setting"), list(combinations()))
 def test_eager_and_traced_steps_agree(loss, optimizer, setting):
     objective, data, frame = make_problem(loss, **SETTINGS[setting])
     optimizer = STOCHASTIC[optimizer](weight_decay=0.013)

@@ -21,20 +21,31 @@ def run(spec, arrays, extents):
     for output in spec.outputs:
         if output.reduction:
             arrays[output.operand][...] = identity(output, spec)
+    values = [None] * len(spec.depths)
     with np.errstate(all="ignore"):
         for turn in itertools.product(*map(range, extents)):
-            _turn(spec, arrays, kernels, turn, extents)
+            _turn(spec, arrays, kernels, turn, values)
 
 
-def _turn(spec, arrays, kernels, turn, extents):
+def _turn(spec, arrays, kernels, turn, values):
+    """Renew the values whose loops have moved on, and write them."""
+
     def at(array):
         return tuple(i if n != 1 else 0 for i, n in zip(turn, array.shape, strict=True))
 
-    values = [arrays[i][at(arrays[i])] for i in range(spec.n_reads)]
-    for kernel, binding in zip(kernels, spec.bindings, strict=True):
-        out = kernel(*[values[k] for k in binding.arguments])
-        values.append(np.asarray(out).astype(binding.dtype)[()])
+    def is_new(depth):
+        return not any(turn[depth:])
+
+    for i, depth in enumerate(spec.depths):
+        if is_new(depth) and i < spec.n_reads:
+            values[i] = arrays[i][at(arrays[i])]
+        elif is_new(depth):
+            binding = spec.bindings[i - spec.n_reads]
+            out = kernels[i - spec.n_reads](*[values[k] for k in binding.arguments])
+            values[i] = np.asarray(out).astype(binding.dtype)[()]
     for output in spec.outputs:
+        if not is_new(spec.depth(output)):
+            continue
         array, value = arrays[output.operand], values[output.value]
         if output.reduction:
             combine = COMBINE[output.reduction]
