@@ -13,16 +13,38 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.fixture(scope="module")
-def output():
+# Runs an example with the last candidate of each of its searches alone.
+ONE_CANDIDATE = """
+import runpy, sys
+from sklearn import model_selection
+
+search = model_selection.GridSearchCV
+
+def narrow(model, grid, **kwargs):
+    return search(model, {k: v[-1:] for k, v in grid.items()}, **kwargs)
+
+model_selection.GridSearchCV = narrow
+runpy.run_path(sys.argv.pop(), run_name="__main__")
+"""
+SEARCHES = {
+    "one candidate": [sys.executable, "-c", ONE_CANDIDATE],
+    "all candidates": [sys.executable],
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=["one candidate", pytest.param("all candidates", marks=pytest.mark.long)],
+)
+def output(request):
     """Return a function that runs an example once and returns what it printed."""
-    printed = {}
+    printed, python = {}, SEARCHES[request.param]
     cache = Path(os.environ["SKGRAD_CACHE_DIR"]) / "examples"
 
     def run(name):
         if name not in printed:
             printed[name] = subprocess.run(
-                [sys.executable, EXAMPLES / name],
+                [*python, EXAMPLES / name],
                 check=True,
                 capture_output=True,
                 text=True,

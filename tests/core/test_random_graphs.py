@@ -50,7 +50,7 @@ def check(graph, point):
 
 
 @given(steps, points)
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_random_graphs(graph, point):
     check(graph, point)
 

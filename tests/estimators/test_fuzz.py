@@ -347,7 +347,7 @@ VALIDATIONS = st.tuples(
 @example(
     ("class-sgd-warm", "as they are", "indicator", "none given", "partial_fit", False)
 )
-@settings(max_examples=220)
+@settings(max_examples=120)
 def test_malformed_fit(case):
     event(check_fit(*case))
 
@@ -432,7 +432,7 @@ PREDICTIONS = st.tuples(
 
 
 @given(PREDICTIONS)
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_malformed_prediction(case):
     event(check_prediction(*case))
 

@@ -39,7 +39,7 @@ def drawn(case, data, dtype, largest=None):
 @pytest.mark.parametrize("case", EVERY)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=25)
 def test_finite_inputs_never_give_nan(case, dtype, data):
     y, raw = drawn(case, data, dtype)
     assert not np.isnan(values_of(case.loss, y, raw)).any()
@@ -48,7 +48,7 @@ def test_finite_inputs_never_give_nan(case, dtype, data):
 
 @pytest.mark.parametrize("case", PLAIN)
 @hypothesis.given(data=st.data())
-@hypothesis.settings(max_examples=30)
+@hypothesis.settings(max_examples=15)
 def test_second_derivatives_are_not_nan(case, data):
     y, raw = drawn(case, data, "float64", 1e150)
     assert not np.isnan(second_of(case.loss, y, raw)).any()

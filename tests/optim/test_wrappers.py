@@ -181,7 +181,12 @@ def test_traced_steps_equal_eager_ones_and_are_traced_once(rng, wrapper, dtype):
     assert tree_flatten(state)[1] == tree_flatten(eager_state)[1]
 
 
-@EACH
+# The last one is both wrappers at once; each by itself is left to the long run.
+@pytest.mark.parametrize(
+    "wrapper",
+    [*(pytest.param(w, marks=pytest.mark.long) for w in WRAPPERS[:-1]), WRAPPERS[-1]],
+    ids=repr,
+)
 def test_what_the_rest_of_skgrad_relies_on(wrapper):
     check_optimizer(wrapper, n_steps=10_000, learning_rate=5e-4, factor=0.5)
 

@@ -1,5 +1,6 @@
 """SciPy's minimize with derived derivatives: against SciPy with written ones."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -65,8 +66,17 @@ def test_evaluations_are_those_of_scipy_with_written_derivatives(method):
     assert found.message == expected.message
 
 
-@pytest.mark.parametrize("method", ["SLSQP", "trust-constr", "COBYQA"])
-@pytest.mark.parametrize("number", HOCK_SCHITTKOWSKI)
+CONSTRAINED = ["SLSQP", "trust-constr", "COBYQA"]
+HARD = {(26, "COBYQA")}  # takes seconds
+
+
+@pytest.mark.parametrize(
+    ("number", "method"),
+    [
+        pytest.param(*row, marks=pytest.mark.long if row in HARD else ())
+        for row in itertools.product(HOCK_SCHITTKOWSKI, CONSTRAINED)
+    ],
+)
 def test_problems_of_hock_and_schittkowski(number, method):
     problem = dict(HOCK_SCHITTKOWSKI[number])
     x, value = problem.pop("minimum")

@@ -14,6 +14,8 @@ from skgrad.backend.cpu.gemm_plan import host, planned
 DTYPES = ["float32", "float64"]
 FLAGS = list(itertools.product([False, True], repeat=2))
 EXTENTS = [0, 1, 2, 3, 7, 15, 16, 17, 20, 33, 64, 100]
+# Nothing, less than a tile, a whole one, one more, several with a rest.
+FEW_EXTENTS = [0, 1, 7, 16, 17, 100]
 GUARD = 7777.0
 
 # What this machine is not, as far as it can run the code of others: AVX2 with its 16
@@ -107,9 +109,19 @@ def assert_product(kernels, dtype, m, n, k, flags, extra, rng):
 
 @pytest.mark.parametrize("flags", FLAGS, ids=["AB", "ABt", "AtB", "AtBt"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_all_extents(kernels, machine, dtype, flags):
+def test_extents(kernels, dtype, flags):
+    assert_products(kernels, dtype, flags, FEW_EXTENTS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("flags", FLAGS, ids=["AB", "ABt", "AtB", "AtBt"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_all_extents(kernels, dtype, flags):
+    assert_products(kernels, dtype, flags, EXTENTS)
+
+
+def assert_products(kernels, dtype, flags, extents):
     rng = np.random.default_rng(0)
-    extents = EXTENTS if machine == host() else EXTENTS[::2]
     for m, n, k in itertools.product(extents, repeat=3):
         extra = (m + 2 * n + k) % 4  # rows without gaps among them
         assert_product(kernels, dtype, m, n, k, flags, extra, rng)

@@ -205,7 +205,7 @@ def _check(how, name, dtype, n):
 @both
 @pytest.mark.parametrize("name", list(EXACT))
 def test_accuracy(name, dtype, how):
-    _check(how, name, dtype, 200)
+    _check(how, name, dtype, 50)
 
 
 @pytest.mark.long

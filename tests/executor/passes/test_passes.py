@@ -199,7 +199,7 @@ def check(recipe, numbers):
 
 
 @given(recipes, elements)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_random_graphs(recipe, numbers):
     check(recipe, numbers)
 
@@ -270,15 +270,15 @@ def lines_run(function, *args):
 @pytest.mark.parametrize("name", EVERY)
 def test_passes_take_as_long_as_the_graph(name):
     """Ten times as many equations, at most ten times as many lines."""
-    short, tall = (raw(lambda x, n=n: long(x, n), X) for n in (2_000, 20_000))
+    short, tall = (raw(lambda x, n=n: long(x, n), X) for n in (500, 5_000))
     n_short, n_tall = (lines_run(EVERY[name], graph) for graph in (short, tall))
-    assert len(tall.equations) >= 20_000
+    assert len(tall.equations) >= 5_000
     assert n_tall <= 10.1 * n_short
     assert n_tall <= 200 * len(tall.equations)
 
 
 def test_a_long_chain_comes_out_right():
-    graph = raw(lambda x: long(x, 20_000), X)
+    graph = raw(lambda x: long(x, 5_000), X)
     after = all_passes(graph)
-    assert names(after) == ["subtract", "sin"] * 2_000
+    assert names(after) == ["subtract", "sin"] * 500
     assert_same_bits(run(after, X)[0], run(graph, X)[0])
