@@ -151,7 +151,17 @@ def test_the_shape_is_checked():
 # --- check_optimizer --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# One of minibatches and one of all rows; tests/optim has what all of them must do.
+SOME = ("adam", "lbfgs")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SOME else pytest.mark.long)
+        for name in OPTIMIZERS
+    ],
+)
 def test_the_optimizers_pass(name):
     # The steps of Adagrad become shorter than those of the others at the same rate.
     check_optimizer(name, learning_rate={"adagrad": 0.1}.get(name, 1e-3))

@@ -170,12 +170,12 @@ def test_metadata_routing():
 @EACH
 def test_fits_in_threads_equal_fits_in_turn(estimator):
     X, y = make_for(estimator)
-    models = [clone(estimator) for _ in range(8)]
+    models = [clone(estimator) for _ in range(4)]
     for seed, model in enumerate(models):
         if "random_state" in model.get_params():
             model.set_params(random_state=seed)
     expected = [theta(clone(model).fit(X, y)) for model in models]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         fits = list(pool.map(lambda model: theta(model.fit(X, y)), models))
     np.testing.assert_array_equal(fits, expected)
 
