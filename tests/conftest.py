@@ -97,7 +97,7 @@ def pytest_make_collect_report(collector):
 # The kernels of the suite, of whichever process, are in one directory. Those that tests
 # of the cache and of single kernels compile are in directories of their own, and so are
 # those of the examples, which are whole programs.
-MOST_KERNELS = 300
+MOST_KERNELS = 210
 
 
 def _n_kernels(part=""):

@@ -37,15 +37,10 @@ CLASSES = [
     AdditiveClassifier(),
 ]
 
-# Settings change the numbers of a fit and not its interface. The checks of numbers run
-# always, the others with the long tests.
+# Settings change the numbers of a fit and not its interface: the checks of numbers run
+# always, the others in the long run, and so do all that take longer by default.
 SETTINGS = [
     GradientElasticNetCV(alphas=10, cv=2, loss="huber", standardize=False),
-    MLPRegressor(),
-    MLPClassifier(),
-    MLPQuantileRegressor(quantile=0.5),
-    ModuleRegressor(module=Residual),
-    ModuleClassifier(module=Residual),
     ModuleRegressor(module=WithDropout),
     ModuleClassifier(module=WithDropout),
     GradientLinearRegressor(standardize=False),
@@ -61,6 +56,13 @@ SETTINGS = [
     AdditiveRegressor(smoothing="gcv"),
     AdditiveClassifier(smoothing=1.0),
 ]
+DEFAULTS = [
+    MLPRegressor(),
+    MLPClassifier(),
+    MLPQuantileRegressor(quantile=0.5),
+    ModuleRegressor(module=Residual),
+    ModuleClassifier(module=Residual),
+]
 OF_NUMBERS = {
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
@@ -70,11 +72,12 @@ OF_NUMBERS = {
     "check_fit2d_1sample",
     "check_fit2d_1feature",
 }
-EACH = parametrize_with_checks([*CLASSES, *SETTINGS])
+EACH = parametrize_with_checks([*CLASSES, *SETTINGS, *DEFAULTS])
 
 
 def in_its_run(estimator, check):
-    always = estimator in CLASSES or check.func.__name__ in OF_NUMBERS
+    is_number = check.func.__name__ in OF_NUMBERS
+    always = estimator in CLASSES or (estimator in SETTINGS and is_number)
     return pytest.param(estimator, check, marks=() if always else pytest.mark.long)
 
 
