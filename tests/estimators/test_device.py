@@ -17,7 +17,7 @@ from skgrad import (
     MLPRegressor,
     QuantileRegressor,
 )
-from skgrad.estimators.device import Work, placed
+from skgrad.estimators.device import Work, placed, placed_prediction
 from skgrad.exceptions import DeviceError, FitWarning
 
 SMALL = Work(20_000, 80, 32, 6250, 1409, 4, "float32")
@@ -177,3 +177,11 @@ def test_a_gpu_that_only_slows_a_fit_down_is_warned_of(gpu):
     ) as w:
         model.fit(X, y)
     assert w[0].filename == __file__
+
+
+def test_large_predictions_go_where_the_fit_was(gpu, monkeypatch):
+    assert placed_prediction("cuda:0", 10**6, 10**5) == "cuda:0"
+    assert placed_prediction("cuda:0", 10, 10**5) == "cpu"
+    assert placed_prediction("cpu", 10**9, 10**5) == "cpu"
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert placed_prediction("cuda:0", 10**6, 10**5) == "cpu"
