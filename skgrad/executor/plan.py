@@ -70,7 +70,7 @@ class Code:
 
     def calls(self, pointers: Array) -> Iterator[tuple[int, list[int], list[int]]]:
         """Yield each function with its pointers and its sizes."""
-        ends = [*self.starts[1:], (len(self.memories), len(self.sizes))]
+        ends = [*self.starts, (len(self.memories), len(self.sizes))][1:]
         flat = pointers.tolist()
         for function, (p, s), (p_end, s_end) in zip(
             self.functions, self.starts, ends, strict=True

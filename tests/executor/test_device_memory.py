@@ -12,7 +12,7 @@ from skgrad.backend.cuda.backend import CudaBackend
 from skgrad.executor import Rows, Same, Table, trace
 from skgrad.executor.cuda import CudaExecutor
 
-ORDINARY = ("float32 step", "all settings", "scatter_add 0")
+ORDINARY = ("float32 step", "all settings", "scatter_add 0", "argsort 0")
 NAMES = [
     *ORDINARY,
     *(pytest.param(n, marks=pytest.mark.long) for n in CASES if n not in ORDINARY),
