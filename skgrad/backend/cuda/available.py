@@ -47,7 +47,7 @@ def missing() -> str | None:
     """
     try:
         cuda = cupy().cuda
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # a folder of that name is no CuPy
         return f"CuPy is not installed ({error}). Install it: {_EXTRA}."
     try:
         count = int(cuda.runtime.getDeviceCount())

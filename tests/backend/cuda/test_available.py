@@ -1,5 +1,5 @@
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -24,8 +24,9 @@ def fake_cupy(count):
     return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime), __version__="14.0")
 
 
-def test_without_cupy_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
+@pytest.mark.parametrize("found", [None, ModuleType("cupy")], ids=["none", "folder"])
+def test_without_cupy_the_extra_is_named(monkeypatch, found):
+    monkeypatch.setitem(sys.modules, "cupy", found)
     with pytest.raises(DeviceError, match=r"CuPy is not installed.*skgrad\[cuda12\]"):
         available.checked_number("cuda")
 
