@@ -1,6 +1,7 @@
 """Programs on a simulated device: arrays go there and back, steps are replayed."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -170,6 +171,17 @@ def test_sums_over_blocks(room):
     large = [n for n in device.uploads if n >= n_bytes]
     # Two of the five blocks find room; the other three come anew each time.
     assert len(large) == (5 if room == 2**33 else 2 + 2 * 3)
+
+
+def test_threads_stream_blocks_of_their_own():
+    rng = np.random.default_rng(0)
+    device = SimulatedDevice(memory=100_000)
+    program = on(device, trace(lambda w, x: (x * w).sum(), 1.0, np.zeros((2500, 4))))
+    many = [[[rng.normal(size=(2500, 4))] for _ in range(6)] for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda b: program.sums([np.array(2.0)], b), many))
+    for (total,), blocks in zip(found, many, strict=True):
+        np.testing.assert_allclose(total, 2 * np.sum(blocks), rtol=1e-10)
 
 
 def test_what_has_no_routine_runs_on_the_host_in_between(device):

@@ -5,6 +5,8 @@ A function is compiled when it is first called, together with all others that wa
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import groupby
@@ -64,17 +66,21 @@ class CudaBackend:
         rounded = "" if precision == "highest" else f"/{precision}"
         self.name = device.name + rounded
         self.residents = Residents(device)
+        self._lock = threading.Lock()
         self._functions: list[_Function] = []
         self._numbers: dict[Any, int] = {}
         self._waiting: list[_Function] = []
         self._handles: dict[str, Any] = {}
 
     def _number(self, key: Any, make: Callable[[str], _Function]) -> int:
-        if key not in self._numbers:
-            number = self._numbers[key] = len(self._functions)
-            self._functions.append(make(f"f{number}"))
-            self._waiting.append(self._functions[-1])
-        return self._numbers[key]
+        with self._lock:
+            if key not in self._numbers:
+                # A part of what is compiled, so the same in all processes.
+                name = "f" + hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+                self._functions.append(make(name))
+                self._waiting.append(self._functions[-1])
+                self._numbers[key] = len(self._functions) - 1
+            return self._numbers[key]
 
     def kernel(self, spec: KernelSpec) -> int:
         """Return the number of a kernel."""
@@ -161,7 +167,8 @@ class CudaBackend:
 
     def _compile(self) -> None:
         """Compile what waits for it."""
-        waiting, self._waiting = self._waiting, []
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
         sources = {f.source(): f for f in waiting}
         sources.pop("", None)
         if sources:

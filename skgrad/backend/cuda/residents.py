@@ -80,7 +80,6 @@ class Residents:
     def __init__(self, device: Device) -> None:
         self.device = device
         self._kept: dict[int, tuple[weakref.ref[Array], Buffer]] = {}
-        self._slots = [Mirror(device), Mirror(device)]
 
     def get(self, array: Array) -> Buffer | None:
         """Return the copy of an array, made at its first use; None without room.
@@ -110,10 +109,11 @@ class Residents:
         What does not fit is copied while the block before it is computed on: two
         blocks are there at a time.
         """
+        slots = Mirror(self.device), Mirror(self.device)
         with ThreadPoolExecutor(1) as pool:
             waiting: Future[list[Any]] | None = None
             for number, block in enumerate(map(list, blocks)):
-                following = self._placed(pool, block, self._slots[number % 2])
+                following = self._placed(pool, block, slots[number % 2])
                 if waiting is not None:
                     yield waiting.result()
                 waiting = following

@@ -141,7 +141,7 @@ class FakeCupy:
     def __init__(self):
         self.streams = {}
         self.current = []
-        self.compiled = 0
+        self.compiled = []
         self.cuda = SimpleNamespace(
             Device=self.device,
             Stream=self.stream,
@@ -193,7 +193,7 @@ class FakeCupy:
         ctypes.memmove(target, source, n_bytes)
 
     def compile_program(self, program, options):
-        self.compiled += 1
+        self.compiled.append(program)
 
     def module_load_data(self, binary):
         assert self.current
