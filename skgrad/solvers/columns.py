@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg.blas
 import scipy.sparse
 
 from skgrad.typing import Array
 
 __all__ = ["Columns", "DenseColumns", "SparseColumns", "columns_of"]
 
-# Elements of what is made of some rows at a time.
-BLOCK = 2**20
-# From so large a part of the columns on, all of them are read: one product is faster
-# than many.
-MOST = 0.7
-# So few neighbours are added one by one, in place: a product makes a vector more.
-FEW = 4
+# Elements of what is made of some rows, or of some columns, at a time.
+BLOCK = 2**17
+# The same for products of columns with columns, whose sums take time too.
+GRAM_BLOCK = 2**20
+# Columns whose means are so many times as large as their spread lose that many digits
+# where their means are subtracted from products, not from elements.
+FAR = 1e4
 
 
 class Columns:
-    """A matrix X of shape (n, p), float64, less what was subtracted of each column.
+    """A matrix X of shape (n, p), float64, less what is subtracted of each column.
 
     An intercept makes up for the latter; it saves digits where a matrix is dense.
 
@@ -33,61 +32,61 @@ class Columns:
     shape : tuple of int
         (n, p).
     centre : array of shape (p,)
-        What was subtracted from the columns.
-    arrays : data, indices, indptr
-        The matrix as :func:`~skgrad.solvers.column_descent.minimize_columns` takes it.
+        What is subtracted from the columns.
     """
 
     shape: tuple[int, int]
     centre: Array
-    arrays: tuple[Array, Array | None, Array | None]
     sparse: bool
 
-    def times(self, coef: Array, which: Array | None = None) -> Array:
-        """Return X times coefficients (k, p), or those of some columns, as (n, k)."""
+    @property
+    def arrays(self) -> tuple[Array, Array | None, Array | None]:
+        """The matrix as the sweeps of coordinate descent take it."""
         raise NotImplementedError
 
-    def pulled(self, rows: Array, which: Array | None = None) -> Array:
-        """Return the products (k, p) of columns, or some, with vectors (n, k)."""
+    def some(self, which: Array) -> Columns:
+        """Return some of the columns, in order, in memory of their own."""
+        raise NotImplementedError
+
+    def times(self, coef: Array) -> Array:
+        """Return X times coefficients (k, p), as (n, k)."""
+        raise NotImplementedError
+
+    def pulled(self, rows: Array) -> Array:
+        """Return the products (k, p) of the columns with vectors (n, k)."""
         raise NotImplementedError
 
     def squares(self, weights: Array) -> Array:
         """Return the weighted sum of squares of each column, (p,)."""
         raise NotImplementedError
 
-    def gram(
-        self,
-        weights: Array,
-        left: Array,
-        right: Array | None = None,
-        dtype: Any = np.float64,
-    ) -> Array:
-        """Return the weighted products of columns with columns.
+    def gram(self, weights: Array, which: Array, dtype: Any = np.float64) -> Array:
+        """Return the weighted products of columns with each other.
 
         Parameters
         ----------
         weights : array of shape (n,)
-            Not negative where `right` is None.
-        left, right : array of int
-            The columns, in order; without the latter `left` with themselves.
+            Of any sign.
+        which : array of int
+            The columns, in order.
         dtype : dtype, default=float64
             What products of some thousand rows may be computed in: float32 takes half
             as long.
 
         Returns
         -------
-        array of shape (len(left), len(right)), float64
+        array of shape (len(which), len(which)), float64
         """
         raise NotImplementedError
 
 
 class DenseColumns(Columns):
-    """Columns side by side in memory, a centred copy of the matrix.
+    """A matrix where it is: what is subtracted is so as it is read.
 
     Parameters
     ----------
     X : array of shape (n, p)
-        The matrix, of any float dtype and order.
+        The matrix, of any float dtype and order; it is not copied.
     centre : array of shape (p,)
         What to subtract.
 
@@ -103,83 +102,97 @@ class DenseColumns(Columns):
     sparse = False
 
     def __init__(self, X: Array, centre: Array) -> None:
-        n, p = self.shape = X.shape
-        self.centre = centre
-        self.rows = np.empty((p, n))  # a row for each column
-        # Squares of some hundred elements, so that both orders stay in the cache.
-        size = 256
-        for i in range(0, n, size):
-            for j in range(0, p, size):
-                part = X[i : i + size, j : j + size]
-                np.subtract(
-                    part.T,
-                    centre[j : j + size, None],
-                    out=self.rows[j : j + size, i : i + size],
-                )
-        self.arrays = (self.rows, None, None)
+        self.X, self.centre = X, centre
+        self.shape = X.shape
+        # Whether products are those of X itself, less those of the centre.
+        self.near = X.dtype == np.float64 and not self._far()
 
-    def _runs(self, which: Array) -> Iterator[tuple[slice, slice]]:
-        """Yield neighbours among columns in order, and where they are in `which`."""
-        breaks = np.flatnonzero(np.diff(which) != 1) + 1
-        edges = [0, *breaks.tolist(), len(which)]
-        for start, stop in pairwise(edges):
-            first = int(which[start])
-            yield slice(first, first + stop - start), slice(start, stop)
+    def _far(self) -> bool:
+        """Tell from some rows whether any column's mean is far beyond its spread."""
+        n, p = self.shape
+        some = self.X[:: max(1, n * p // BLOCK)] - self.centre
+        size, spread = np.abs(self.centre), np.sqrt((some**2).mean(axis=0))
+        constant = spread <= np.finfo(np.float64).eps * n * size
+        return bool(((size > FAR * spread) & ~constant).any())
 
-    def times(self, coef: Array, which: Array | None = None) -> Array:
-        """Return X times coefficients (k, p), or those of some columns, as (n, k)."""
-        if which is None:
-            return _product(coef, self.rows)
-        if len(which) > MOST * self.shape[1]:
-            whole = np.zeros((len(coef), self.shape[1]))
-            whole[:, which] = coef
-            return self.times(whole)
-        total = np.zeros((self.shape[0], len(coef)))
-        for columns, at in self._runs(which) if len(which) else ():
-            if len(coef) == 1 and at.stop - at.start < FEW:
-                for row, factor in zip(self.rows[columns], coef[0, at], strict=True):
-                    scipy.linalg.blas.daxpy(row, total[:, 0], a=factor)
-            else:
-                total += _product(coef[:, at], self.rows[columns])
+    @cached_property
+    def arrays(self) -> tuple[Array, Array | None, Array | None]:
+        """A centred copy, a row for each column."""
+        rows = np.empty(self.shape[::-1])
+        for at, part in self._blocks():
+            rows[:, at] = part.T
+        return rows, None, None
+
+    def _blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Array]]:
+        """Yield some rows at a time, centred."""
+        n, p = self.shape
+        step = max(1, size // max(1, p))
+        for start in range(0, n, step):
+            at = slice(start, start + step)
+            yield at, np.subtract(self.X[at], self.centre, dtype=np.float64)
+
+    def some(self, which: Array) -> DenseColumns:
+        """Return some of the columns, in order, in memory of their own."""
+        part = np.empty((len(which), self.shape[0]))
+        step = max(1, BLOCK // max(1, self.shape[1]))
+        for start in range(0, self.shape[0], step):
+            at = slice(start, start + step)
+            part[:, at] = self.X[at].T[which]
+        part -= self.centre[which, None]
+        return DenseColumns(part.T, np.zeros(len(which)))
+
+    def times(self, coef: Array) -> Array:
+        """Return X times coefficients (k, p), as (n, k)."""
+        if self.near:
+            return _product(self.X, coef) - coef @ self.centre
+        total = np.empty((self.shape[0], len(coef)))
+        for at, part in self._blocks():
+            total[at] = _product(part, coef)
         return total
 
-    def pulled(self, rows: Array, which: Array | None = None) -> Array:
-        """Return the products (k, p) of columns, or some, with vectors (n, k)."""
-        if which is None:
-            return np.ascontiguousarray((self.rows @ rows).T)
-        if len(which) > MOST * self.shape[1]:
-            return self.pulled(rows)[:, which]
-        found = np.empty((rows.shape[1], len(which)))
-        for columns, at in self._runs(which) if len(which) else ():
-            found[:, at] = (self.rows[columns] @ rows).T
-        return found
+    def pulled(self, rows: Array) -> Array:
+        """Return the products (k, p) of the columns with vectors (n, k)."""
+        if self.near:
+            found = np.ascontiguousarray(_product(self.X.T, rows.T).T)
+            return found - rows.sum(axis=0)[:, None] * self.centre
+        total = np.zeros((rows.shape[1], self.shape[1]))
+        for at, part in self._blocks():
+            total += _product(part.T, rows[at].T).T
+        return total
 
     def squares(self, weights: Array) -> Array:
         """Return the weighted sum of squares of each column, (p,)."""
-        n, p = self.shape
-        size = max(1, BLOCK // max(1, n))
-        parts = [self.rows[j : j + size] ** 2 @ weights for j in range(0, p, size)]
-        return np.concatenate(parts) if parts else np.empty(0)
-
-    def gram(
-        self,
-        weights: Array,
-        left: Array,
-        right: Array | None = None,
-        dtype: Any = np.float64,
-    ) -> Array:
-        """Return the weighted products of columns with columns, (left, right)."""
-        width = len(left) if right is None else max(len(left), len(right))
-        size = max(256, BLOCK // max(1, width))
-        total = np.zeros((len(left), len(left if right is None else right)))
-        root = np.sqrt(weights) if right is None else weights
-        for start in range(0, self.shape[0], size):
-            rows = self.rows[:, start : start + size]
-            scaled = rows[left if right is None else right].astype(dtype, copy=False)
-            scaled *= root[start : start + size].astype(dtype)
-            part = scaled if right is None else rows[left].astype(dtype, copy=False)
-            total += part @ scaled.T  # with itself half the work
+        total = np.zeros(self.shape[1])
+        for at, part in self._blocks():
+            total += weights[at] @ np.square(part, out=part)
         return total
+
+    def gram(self, weights: Array, which: Array, dtype: Any = np.float64) -> Array:
+        """Return the weighted products of columns with each other."""
+        total = np.zeros((len(which), len(which)))
+        positive = bool((weights >= 0).all())
+        factors = (np.sqrt(weights) if positive else weights).astype(dtype)
+        step = max(256, GRAM_BLOCK // max(1, len(which)))
+        for start in range(0, self.shape[0], step):
+            at = slice(start, start + step)
+            part = self._centred(at, which, dtype)
+            scaled = np.multiply(
+                part, factors[at, None], out=part if positive else None
+            )
+            total += part.T @ scaled  # with itself half the work
+        return total
+
+    def _centred(self, rows: slice, which: Array, dtype: Any) -> Array:
+        """Return some rows of some columns."""
+        whole, centre = self.X[rows], self.centre[which]
+        every = len(which) == self.shape[1]
+        found = np.empty((len(whole), len(which)), dtype)
+        step = max(1, BLOCK // max(1, self.shape[1]))
+        for start in range(0, len(whole), step):
+            at = slice(start, start + step)
+            part = whole[at] if every else whole[at][:, which]
+            np.subtract(part, centre, out=found[at], casting="same_kind")
+        return found
 
 
 class SparseColumns(Columns):
@@ -189,7 +202,6 @@ class SparseColumns(Columns):
     ----------
     X : sparse array or matrix of shape (n, p)
         Of any format and float dtype; a matrix in columns of float64 is not copied.
-        The squares of its elements are kept beside it.
 
     Examples
     --------
@@ -210,45 +222,46 @@ class SparseColumns(Columns):
         self.X = X.astype(np.float64, copy=False)
         self.shape = self.X.shape
         self.centre = np.zeros(self.shape[1])
-        self.arrays = (self.X.data, self.X.indices, self.X.indptr)
-        with np.errstate(over="ignore"):  # the caller looks at sums of them
-            squared = (self.X.data**2, self.X.indices, self.X.indptr)
-        self.squared = scipy.sparse.csc_array(squared, shape=self.shape)
 
-    def times(self, coef: Array, which: Array | None = None) -> Array:
-        """Return X times coefficients (k, p), or those of some columns, as (n, k)."""
-        if which is not None:
-            whole = np.zeros((len(coef), self.shape[1]))
-            whole[:, which] = coef
-            coef = whole
-        if len(coef) == 1:
-            return (self.X @ coef[0])[:, None]
-        return np.asarray(self.X @ coef.T)
+    @property
+    def arrays(self) -> tuple[Array, Array | None, Array | None]:
+        """The elements, their rows, and where columns start."""
+        return self.X.data, self.X.indices, self.X.indptr
 
-    def pulled(self, rows: Array, which: Array | None = None) -> Array:
-        """Return the products (k, p) of columns, or some, with vectors (n, k)."""
-        if rows.shape[1] == 1:
-            found = (self.X.T @ rows[:, 0])[None]
-        else:
-            found = np.ascontiguousarray((self.X.T @ rows).T)
-        return found if which is None else found[:, which]
+    def some(self, which: Array) -> SparseColumns:
+        """Return some of the columns, in order, in memory of their own."""
+        return SparseColumns(self.X[:, which])
+
+    def times(self, coef: Array) -> Array:
+        """Return X times coefficients (k, p), as (n, k)."""
+        return _product(self.X, coef)
+
+    def pulled(self, rows: Array) -> Array:
+        """Return the products (k, p) of the columns with vectors (n, k)."""
+        return np.ascontiguousarray(_product(self.X.T, rows.T).T)
 
     def squares(self, weights: Array) -> Array:
         """Return the weighted sum of squares of each column, (p,)."""
-        return np.asarray(self.squared.T @ weights)
+        n, p = self.shape
+        total, starts = np.zeros(p), self.X.indptr
+        first = 0
+        while first < p:
+            # So many columns that they have few elements, and at least one.
+            most = np.searchsorted(starts, starts[first] + BLOCK, side="right") - 1
+            last = max(first + 1, int(most))
+            at = slice(starts[first], starts[last])
+            with np.errstate(over="ignore"):  # the caller looks at sums of them
+                squared = self.X.data[at] ** 2
+            part = (squared, self.X.indices[at], starts[first : last + 1] - at.start)
+            shape = (last - first, n)
+            total[first:last] = scipy.sparse.csr_array(part, shape=shape) @ weights
+            first = last
+        return total
 
-    def gram(
-        self,
-        weights: Array,
-        left: Array,
-        right: Array | None = None,
-        dtype: Any = np.float64,
-    ) -> Array:
-        """Return the weighted products of columns with columns, (left, right)."""
-        part = self.X[:, left]
-        scaled = part if right is None else self.X[:, right]
-        scaled = scaled.multiply(weights[:, None])
-        return np.asarray((part.T @ scaled).toarray())
+    def gram(self, weights: Array, which: Array, dtype: Any = np.float64) -> Array:
+        """Return the weighted products of columns with each other."""
+        part = self.X[:, which]
+        return np.asarray((part.T @ part.multiply(weights[:, None])).toarray())
 
 
 def columns_of(X: Any, centre: Array) -> Columns:
@@ -264,7 +277,7 @@ def columns_of(X: Any, centre: Array) -> Columns:
     Returns
     -------
     Columns
-        A copy of a dense matrix; a sparse one may be shared.
+        They share the memory of a matrix that is dense or in sparse columns.
 
     Examples
     --------
@@ -276,8 +289,8 @@ def columns_of(X: Any, centre: Array) -> Columns:
     return SparseColumns(X) if scipy.sparse.issparse(X) else DenseColumns(X, centre)
 
 
-def _product(coef: Array, rows: Array) -> Array:
-    """Return coefficients (k, m) times m rows, as (n, k)."""
+def _product(X: Any, coef: Array) -> Array:
+    """Return a matrix (n, p) times coefficients (k, p), as (n, k)."""
     if len(coef) == 1:
-        return (coef[0] @ rows)[:, None]
-    return rows.T @ coef.T
+        return np.asarray(X @ coef[0])[:, None]
+    return np.asarray(X @ coef.T)

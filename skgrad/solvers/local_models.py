@@ -13,6 +13,8 @@ from skgrad.typing import Array
 __all__ = ["ColumnModel", "GramModel"]
 
 MAX_SWEEPS = 1000
+# A matrix of so many features costs as much as a step.
+STEP = 64
 # Curvatures of rows below this part of the largest one count as that.
 FLOOR = 1e-9
 
@@ -57,38 +59,38 @@ def curvature_of(problem: PathProblem, point: Point) -> Array:
 
 
 class GramModel:
-    """A matrix of second derivatives, corrected by what steps show of the gradient.
-
-    Coordinates come in the order they were admitted: for each group of classes that are
-    coupled its intercepts first, then for each batch of features its classes.
-    """
+    """A matrix of second derivatives, corrected by what steps show of the gradient."""
 
     def __init__(self, problem: PathProblem, point: Point) -> None:
         self.problem = problem
         self.columns = problem.columns
-        self.features = np.empty(0, dtype=np.int64)  # in the order of admission
-        self.curvature, self.coupled = self._convex(point), point.coupled
-        k = problem.n_outputs
-        groups = [list(range(k))] if self.coupled else [[a] for a in range(k)]
-        self.blocks = [_Block(self, classes) for classes in groups]
+        self.features = np.empty(0, dtype=np.int64)
+        self._make(point)
 
-    def admit(self, which: Array) -> None:
-        """Add rows and columns for features that are new."""
-        new = np.setdiff1d(which, self.features, assume_unique=True)
-        if len(new):
-            for block in self.blocks:
-                block.extend(new)
-            self.features = np.concatenate([self.features, new])
+    def admit(self, which: Array, point: Point) -> None:
+        """Take these features, the former ones among them."""
+        if len(which) > len(self.features):
+            self.features = which
+            self._make(point)
 
     def renew(self, point: Point) -> None:
         """Compute the matrix anew."""
-        if self.problem.quadratic:
-            return
-        self.curvature = self._convex(point)
-        features, self.features = np.sort(self.features), self.features[:0]
-        for block in self.blocks:
-            block.clear()
-        self.admit(features)
+        if not self.problem.quadratic:
+            self._make(point)
+
+    def slowed(self, point: Point) -> None:
+        """Note a step that left much; renew where such steps cost as much as that."""
+        self.n_slow += 1
+        if STEP * self.n_slow >= len(self.features):
+            self.renew(point)
+
+    def _make(self, point: Point) -> None:
+        self.blocks: list[_Block] = []  # the memory of the former ones is free
+        self.n_slow = 0
+        self.curvature, self.coupled = self._convex(point), point.coupled
+        classes = np.arange(self.problem.n_outputs)
+        groups = [classes] if self.coupled else np.split(classes, len(classes))
+        self.blocks = [_Block(self, group) for group in groups]
 
     def _convex(self, point: Point) -> Array:
         """Return second derivatives of the rows, without curvature that is negative."""
@@ -129,84 +131,53 @@ class GramModel:
             block.solve(*parts)
         return coef, intercept, None
 
-    def learn(self, which: Array, *changes: Array) -> None:
+    def learn(self, *changes: Array) -> None:
         """Correct the matrix by a step and the change of the gradient."""
         if not self.problem.quadratic:
             for block in self.blocks:
-                block.learn(which, *changes)
+                block.learn(*changes)
 
 
 class _Block:
-    """The part of the matrix that belongs to classes that are coupled."""
+    """The part of the matrix that belongs to classes that are coupled.
 
-    def __init__(self, model: GramModel, classes: list[int]) -> None:
+    Coordinates are the intercepts of the classes, then the features of each class.
+    """
+
+    def __init__(self, model: GramModel, classes: Array) -> None:
         self.model, self.classes = model, classes
-        self.clear()
+        self.n_free = len(classes) * model.problem.fit_intercept
+        size = self.n_free + len(classes) * len(model.features)
+        self.G = np.empty((size, size))
+        for a in range(len(classes)):
+            for b in range(a, len(classes)):
+                self._fill(a, b)
 
-    def clear(self) -> None:
-        """Forget all but the intercepts."""
-        self.places: tuple[Array, Array, Array, Array] | None = None
-        m = len(self.classes) * self.model.problem.fit_intercept
-        self.of_class = np.arange(m)
-        self.feature = np.full(m, -1)
-        self.G = np.array(
-            [[self._weights(a, b).sum() for b in range(m)] for a in range(m)]
-        ).reshape(m, m)
-
-    def _weights(self, a: int, b: int, positive: bool = False) -> Array:
-        found = self.model.weights(self.classes[a], self.classes[b])
-        if not positive:
-            return found
-        return np.maximum(found, FLOOR * found.max(initial=0.0))
-
-    def extend(self, new: Array) -> None:
-        """Add features."""
-        columns, old = self.model.columns, self.model.features
-        m, q, r = len(self.classes), len(self.G), len(new)
+    def _fill(self, a: int, b: int) -> None:
+        """Put the second derivatives by two classes in their places."""
+        columns, features = self.model.columns, self.model.features
+        w = self.model.weights(self.classes[a], self.classes[b])
+        if a == b:
+            w = np.maximum(w, FLOOR * w.max(initial=0.0))
         # Steps correct the matrix, but not that of a quadratic function.
-        dtype = np.float64 if self.model.problem.quadratic else np.float32
-        G = np.empty((q + m * r, q + m * r))
-        G[:q, :q] = self.G
-        for a in range(m):
-            for b in range(m):
-                at = slice(q + b * r, q + (b + 1) * r)
-                w = self._weights(a, b, positive=a == b)
-                mine = np.flatnonzero((self.of_class == a) & (self.feature >= 0))
-                if self.model.problem.fit_intercept:
-                    G[a, at] = columns.pulled(w[:, None], new)[0]
-                if len(mine):
-                    order = np.argsort(old)
-                    G[mine[order], at] = columns.gram(w, old[order], new, dtype)
-                within = slice(q + a * r, q + (a + 1) * r)
-                if a == b:
-                    G[within, at] = columns.gram(w, new, None, dtype)
-                elif a < b:
-                    G[within, at] = columns.gram(w, new, new, dtype)
-                    G[at, within] = G[within, at].T
-        G[q:, :q] = G[:q, q:].T
-        self.G, self.places = G, None
-        self.of_class = np.concatenate([self.of_class, np.repeat(np.arange(m), r)])
-        self.feature = np.concatenate([self.feature, np.tile(new, m)])
+        exact = self.model.problem.quadratic or len(features) <= STEP
+        dtype = np.float64 if exact else np.float32
+        starts = (self.n_free + c * len(features) for c in (a, b))
+        mine, others = (slice(start, start + len(features)) for start in starts)
+        self.G[mine, others] = columns.gram(w, features, dtype)
+        if self.n_free:
+            self.G[a, b] = w.sum()
+            self.G[a, others] = self.G[b, mine] = columns.pulled(w[:, None])[
+                0, features
+            ]
+            self.G[others, a], self.G[mine, b] = self.G[a, others], self.G[b, mine]
+            self.G[b, a] = self.G[a, b]
+        self.G[others, mine] = self.G[mine, others].T
 
-    def _places(self, which: Array) -> tuple[Array, Array, Array]:
-        """Return class and place in `which` of each coordinate, and the intercepts."""
-        if self.places is None or self.places[0] is not which:
-            classes = np.asarray(self.classes, dtype=np.int64)[self.of_class]
-            at = np.searchsorted(which, np.maximum(self.feature, 0))
-            ends = np.flatnonzero(self.feature < 0)
-            # What is read for intercepts is of no matter, but it must be there.
-            at = np.minimum(at, max(0, len(which) - 1))
-            self.places = which, classes, at, ends
-        return self.places[1:]
-
-    def _gathered(self, which: Array, rows: Array, ends: Array) -> Array:
+    def _gathered(self, rows: Array, ends: Array) -> Array:
         """Return numbers of coefficients (k, q) and intercepts (k,) by coordinate."""
-        classes, at, of_ends = self._places(which)
-        if not len(which):
-            return ends[classes]
-        found = rows[classes, at]
-        found[of_ends] = ends[classes[of_ends]]
-        return found
+        free = ends[self.classes[: self.n_free]]
+        return np.concatenate([free, rows[self.classes].ravel()])
 
     def solve(
         self,
@@ -226,20 +197,20 @@ class _Block:
 
         def penalty(rates: Array) -> Array:
             rows = np.broadcast_to(strength * rates[which], (k, len(which)))
-            return self._gathered(which, rows, free)
+            return self._gathered(rows, free)
 
-        b = self._gathered(which, coef, intercept)
-        g = self._gathered(which, gradient, sides)
+        b = self._gathered(coef, intercept)
+        g = self._gathered(gradient, sides)
         l1, l2 = penalty(problem.l1), penalty(problem.l2)
-        low = self._gathered(which, problem.low[:, which], free - np.inf)
-        high = self._gathered(which, problem.high[:, which], free + np.inf)
-        scale = self._gathered(which, np.tile(problem.scale[which], (k, 1)), free + 1)
+        low = self._gathered(problem.low[:, which], free - np.inf)
+        high = self._gathered(problem.high[:, which], free + np.inf)
+        scale = self._gathered(np.tile(problem.scale[which], (k, 1)), free + 1)
         diagonal = self.G.diagonal().copy()
         stiff = ((diagonal + l2) / scale**2).max(initial=1e-300)
         self.G[np.diag_indices_from(self.G)] = diagonal + l2
         start, slope = b, -g - l2 * b
         if guess is not None:
-            start = self._gathered(which, guess, intercept)
+            start = self._gathered(guess, intercept)
             slope -= self.G @ (start - b)
         minimum = descend_gram(
             self.G,
@@ -253,22 +224,17 @@ class _Block:
         )
         self.G[np.diag_indices_from(self.G)] = diagonal
         found = minimum.coef
-        classes, at, ends = self._places(which)
-        intercept[classes[ends]] = found[ends]
-        inner = np.flatnonzero(self.feature >= 0)
-        coef[classes[inner], at[inner]] = found[inner]
+        if self.n_free:
+            intercept[self.classes] = found[: self.n_free]
+        shape = len(self.classes), len(which)
+        coef[self.classes] = found[self.n_free :].reshape(shape)
 
     def learn(
-        self,
-        which: Array,
-        move: Array,
-        shift: Array,
-        change: Array,
-        change_of_sides: Array,
+        self, move: Array, shift: Array, change: Array, change_of_sides: Array
     ) -> None:
         """Correct the matrix so that it explains the change of the gradient."""
-        s = self._gathered(which, move, shift)
-        y = self._gathered(which, change, change_of_sides)
+        s = self._gathered(move, shift)
+        y = self._gathered(change, change_of_sides)
         Gs = self.G @ s
         seen, expected = s @ y, s @ Gs
         if not (expected > 0 and seen > 0.1 * expected and np.isfinite(seen)):
@@ -290,13 +256,16 @@ class ColumnModel:
         self.of = point.curvature
         self.prepared = self._all_prepared(point)
 
-    def admit(self, which: Array) -> None:
+    def admit(self, which: Array, point: Point) -> None:
         """Take features in: nothing is to be done."""
 
     def renew(self, point: Point) -> None:
         """Take other second derivatives of the rows, if these are not they."""
         if point.curvature is not self.of and not self.problem.quadratic:
             self.of, self.prepared = point.curvature, self._all_prepared(point)
+
+    def slowed(self, point: Point) -> None:
+        """Do nothing: each step takes second derivatives of its own."""
 
     def _all_prepared(self, point: Point) -> list[tuple[Array, Array | None, Array]]:
         k = self.problem.n_outputs
@@ -354,5 +323,5 @@ class ColumnModel:
                 raw[:, a] = (found.slope - point.slope[:, a]) / w
         return coef, intercept, raw
 
-    def learn(self, which: Array, *changes: Array) -> None:
+    def learn(self, *changes: Array) -> None:
         """Learn nothing: the next step takes second derivatives of its own."""

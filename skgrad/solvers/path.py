@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skgrad.solvers.columns import Columns
 from skgrad.solvers.local_models import ColumnModel, GramModel
 from skgrad.solvers.path_problem import PathProblem, Point
 from skgrad.solvers.strengths import (
@@ -16,6 +17,7 @@ from skgrad.solvers.strengths import (
     grid_of,
     largest_strength,
     residuals,
+    tolerance_of,
 )
 from skgrad.typing import Array
 
@@ -23,13 +25,14 @@ __all__ = ["solve_path"]
 
 # Gram matrices of at most so many coordinates are made; beyond, columns are read.
 GRAM_MOST = 3000
-# At least so many coordinates come into such a matrix at a time, or so large a part of
-# those in it.
-BATCH, GROWTH = 16, 0.5
-# From so large a part of the coordinates on, the gradient is computed for all of them:
-# what is not in the working set needs it once for each strength anyway.
-EVERY = 0.5
-# Second derivatives are computed anew where a step leaves so much of the residual.
+# At least so many features come in at a time, and as many as there are, where such a
+# matrix is made: all of it is made anew.
+BATCH = 16
+# From so large a part of the coordinates on, products are those of all of them: what is
+# not in the working set needs the gradient once for each strength anyway. So large a
+# part of the inputs may be copied.
+EVERY = 0.25
+# A step that leaves so much of the residual is slow: second derivatives are old.
 SLOW = 0.3
 # Inner problems are solved to so small a part of the residual that is asked for, or of
 # the present one.
@@ -62,7 +65,9 @@ def solve_path(
     eps : float, default=1e-3
         The last strength over the first.
     tol : float, default=1e-5
-        Bound on :attr:`Path.residual`.
+        Bound on :attr:`Path.residual` for the largest strength. It falls with the
+        square root of the strength, to 3 % of this at most, which makes duality gaps
+        more alike.
     max_iter : int, default=100
         Steps for each strength.
     ends_early : bool, default=True
@@ -139,6 +144,7 @@ class _Solver:
         # The coordinates that may move: not penalised, or not zero at the start.
         coef = np.clip(np.zeros((problem.n_outputs, p)), problem.low, problem.high)
         self.working = np.flatnonzero((problem.factors == 0) | coef.any(axis=0))
+        self.part: tuple[Array, Columns] | None = None  # the columns of the last few
         intercept = problem.start.astype(np.float64)
         raw = self.columns.times(coef) + intercept
         self.point = self.problem.at(coef, intercept, raw)
@@ -164,7 +170,9 @@ class _Solver:
         coefs = np.empty((len(grid), *self.point.coef.shape))
         found: list[tuple[Any, ...]] = []
         before, left, most = max(largest, grid[0]), PATIENCE, self.max_iter
+        tol = self.tol
         for at, strength in enumerate(grid):
+            self.tol = tolerance_of(tol, float(strength), largest)
             steps_and_residual = self._solve(float(strength), before)
             before = float(strength)
             left = PATIENCE if steps_and_residual[1] <= self.tol else left - 1
@@ -245,10 +253,9 @@ class _Solver:
         out[self.working] = False
         if not out[features].any():
             return
-        if not self.columns.sparse:
-            # Many at once: a product with few columns takes as long as one with many.
-            # The others are those closest to moving.
-            most = max(BATCH, int(GROWTH * len(self.working)))
+        if self.point.coupled or not self.columns.sparse:
+            # Many at once; the others are those closest to moving.
+            most = max(BATCH, len(self.working))
             near = np.abs(self.gradient).max(axis=0) / np.maximum(self.l1, 1e-300)
             near[features] = np.inf
             candidates = np.flatnonzero(out)
@@ -258,8 +265,17 @@ class _Solver:
         out[features] = False
         self.working = np.flatnonzero(~out)
 
-    def _pulled(self, which: Array | None = None) -> Array:
-        return self.columns.pulled(self.point.slope, which)
+    def _pulled(self) -> Array:
+        return self.columns.pulled(self.point.slope)
+
+    def _few(self, which: Array) -> Columns | None:
+        """Return the columns of features that are so few that a copy pays."""
+        if self.columns.sparse or len(which) > EVERY * self.columns.shape[1]:
+            self.part = None
+            return None
+        if self.part is None or self.part[0] is not which:
+            self.part = which, self.columns.some(which)
+        return self.part[1]
 
     def _residuals(self, gradient: Array, which: Any = slice(None)) -> Array:
         """Return how far slopes are from balancing the penalty, for scale one."""
@@ -297,7 +313,7 @@ class _Solver:
             if residual <= self.tol * self.size:
                 return n_steps
             if n_steps and residual > SLOW * last:
-                model.renew(self.point)
+                model.slowed(self.point)
             last = residual
             target = INNER * self.tol * self.size
             if self.problem.quadratic:  # one step should do, but where it does not
@@ -311,7 +327,6 @@ class _Solver:
             old, old_sides = gradient, sides
             gradient, sides = self._gradient(which)
             model.learn(
-                which,
                 self.point.coef[:, which] - before.coef[:, which],
                 self.point.intercept - before.intercept,
                 gradient - old,
@@ -323,13 +338,12 @@ class _Solver:
         """Return the slopes of coefficients (k, q) and intercepts (k,)."""
         sides = self.point.slope.sum(axis=0)
         if not self.up_to_date:
-            # Where it costs no more, those of all coefficients are computed.
-            every = len(which) > EVERY * self.columns.shape[1] or self.columns.sparse
-            if every:
+            few = self._few(which)
+            if few is None:
                 self.gradient = self._pulled()
             else:
-                self.gradient[:, which] = self._pulled(which)
-            self.up_to_date = every
+                self.gradient[:, which] = few.pulled(self.point.slope)
+            self.up_to_date = few is None
         return self.gradient[:, which], sides
 
     def _model_of(self, which: Array) -> GramModel | ColumnModel:
@@ -342,9 +356,7 @@ class _Solver:
         wanted = GramModel if gram else ColumnModel
         if type(self.model) is not wanted:
             self.model = wanted(problem, self.point)
-            self.model.admit(which)
-        else:
-            self.model.admit(which)
+        self.model.admit(which, self.point)
         return self.model
 
     def _guess(self, which: Array) -> Array | None:
@@ -391,8 +403,13 @@ class _Solver:
         point, value, length = self.point, self._value(self.point), 1.0
         move, shift = coef - point.coef[:, which], intercept - point.intercept
         if raw is None:
-            moved = move.any(axis=0)
-            raw = self.columns.times(move[:, moved], which[moved]) + shift
+            few = self._few(which)
+            if few is None:
+                change = np.zeros_like(point.coef)
+                change[:, which] = move
+                raw = self.columns.times(change) + shift
+            else:
+                raw = few.times(move) + shift
         for _ in range(tries):
             whole = point.coef.copy()
             # The end itself, to the bit: what is zero there is zero.

@@ -16,6 +16,7 @@ __all__ = [
     "grid_of",
     "largest_strength",
     "residuals",
+    "tolerance_of",
 ]
 
 # The path ends where a strength explains so little more of the loss, as glmnet's does,
@@ -24,6 +25,8 @@ LEAST_GAIN, MOST_EXPLAINED, FIRST = 1e-5, 0.999, 5
 # The largest strength of a ridge penalty, which no strength makes zero, is that of this
 # part of L1, as in glmnet.
 LEAST_RATIO = 1e-3
+# Tolerances fall no more below this part of the largest strength.
+LEAST_PART = 1e-3
 
 
 @dataclass
@@ -168,3 +171,25 @@ def residuals(
     )
     held = (coef <= bounds[0]) & (r > 0) | (coef >= bounds[1]) & (r < 0)
     return np.where(held, 0.0, np.abs(r))
+
+
+def tolerance_of(tol: float, strength: float, largest: float) -> float:
+    """Return the bound on the residual for a strength.
+
+    What a residual costs in the objective is about its product with the coefficients,
+    and these grow along the path: the bound falls with the square root of the strength.
+
+    Parameters
+    ----------
+    tol : float
+        The bound for the largest strength.
+    strength, largest : float
+        This strength, and the smallest one at which no coefficient moves.
+
+    Returns
+    -------
+    float
+        At most `tol`, and at least 3 % of it.
+    """
+    part = strength / largest if largest else 1.0
+    return float(tol * np.sqrt(np.clip(part, LEAST_PART, 1.0)))
