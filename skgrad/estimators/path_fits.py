@@ -281,12 +281,11 @@ class PathFits:
         )
 
     def _problem(self, w: Array, l1_ratio: float) -> PathProblem:
-        w = w / w.sum()
+        whole, w = w is self.w, w / w.sum()
         rows = copy.copy(self.rows)
         rows.w = w
         mean = self.columns.pulled(w[:, None])[0]
-        with np.errstate(over="ignore", invalid="ignore"):  # seen there
-            square = self.columns.squares(w)
+        square = self._square if whole else self._squares(w)
         scale, low, high = self._scaled(square, mean)
         k = self.n_outputs or 1
         return PathProblem(
@@ -340,8 +339,11 @@ class PathFits:
         """Mean squares of the columns of all rows, as they are kept."""
         if self._has_moments:
             return np.asarray(self.moments.xx.diagonal() / self.moments.weight)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.columns.squares(self.w / self.w.sum())
+        return self._squares(self.w / self.w.sum())
+
+    def _squares(self, w: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # seen where they are used
+            return np.asarray(self.columns.squares(w))
 
     def polished(self, path: Path, at: int, l1_ratio: float, grid: Grid) -> Path:
         """Return the solution of one strength of a path, closer to the minimum."""

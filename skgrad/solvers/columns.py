@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.linalg.blas
 import scipy.sparse
 
 from skgrad.typing import Array
@@ -70,8 +71,7 @@ class Columns:
         which : array of int
             The columns, in order.
         dtype : dtype, default=float64
-            What products of some thousand rows may be computed in: float32 takes half
-            as long.
+            What they may be computed in: float32 takes half as long.
 
         Returns
         -------
@@ -169,18 +169,22 @@ class DenseColumns(Columns):
 
     def gram(self, weights: Array, which: Array, dtype: Any = np.float64) -> Array:
         """Return the weighted products of columns with each other."""
-        total = np.zeros((len(which), len(which)))
-        positive = bool((weights >= 0).all())
-        factors = (np.sqrt(weights) if positive else weights).astype(dtype)
-        step = max(256, GRAM_BLOCK // max(1, len(which)))
-        for start in range(0, self.shape[0], step):
+        size, positive = len(which), bool((weights >= 0).all())
+        factors = (np.sqrt(weights) if positive else weights).astype(dtype)[:, None]
+        total = np.zeros((size, size), dtype, order="F")
+        syrk, gemm = scipy.linalg.blas.get_blas_funcs(("syrk", "gemm"), dtype=dtype)
+        step = max(256, GRAM_BLOCK // max(1, size))
+        for start in range(0, self.shape[0], step) if size else ():
             at = slice(start, start + step)
             part = self._centred(at, which, dtype)
-            scaled = np.multiply(
-                part, factors[at, None], out=part if positive else None
-            )
-            total += part.T @ scaled  # with itself half the work
-        return total
+            if positive:  # half the work, and half of the matrix
+                part *= factors[at]
+                syrk(1.0, part.T, beta=1.0, c=total, overwrite_c=1)
+            else:
+                scaled = (part * factors[at]).T
+                gemm(1.0, scaled, part.T, 1.0, total, trans_b=1, overwrite_c=1)
+        upper = np.tri(size, dtype=bool).T
+        return np.where(upper, total, total.T).astype(np.float64, copy=False)
 
     def _centred(self, rows: slice, which: Array, dtype: Any) -> Array:
         """Return some rows of some columns."""

@@ -15,6 +15,9 @@ __all__ = ["ColumnModel", "GramModel"]
 MAX_SWEEPS = 1000
 # A matrix of so many features costs as much as a step.
 STEP = 64
+# The matrix is scaled where the sum of the second derivatives has changed by so large a
+# part, but at most by this factor.
+DRIFT, MOST_DRIFT = 0.02, 10.0
 # Curvatures of rows below this part of the largest one count as that.
 FLOOR = 1e-9
 
@@ -91,6 +94,25 @@ class GramModel:
         classes = np.arange(self.problem.n_outputs)
         groups = [classes] if self.coupled else np.split(classes, len(classes))
         self.blocks = [_Block(self, group) for group in groups]
+        self.sizes = self._sizes(point)
+
+    def _sizes(self, point: Point) -> Array:
+        """Return the sum of the second derivatives for each block."""
+        sums = point.curvature.sum(axis=0)
+        return sums.sum(keepdims=True) if self.coupled else sums
+
+    def _follow(self, point: Point) -> None:
+        """Scale the matrix as second derivatives changed in the mean."""
+        if self.problem.quadratic or not self.problem.convex:
+            return
+        sizes = self._sizes(point)
+        with np.errstate(all="ignore"):  # such ratios are left alone
+            ratios = sizes / self.sizes
+        for at, ratio in enumerate(ratios):
+            away = abs(ratio - 1) > DRIFT
+            if away and 1 / MOST_DRIFT < ratio < MOST_DRIFT:
+                self.blocks[at].G *= ratio
+                self.sizes[at] = sizes[at]
 
     def _convex(self, point: Point) -> Array:
         """Return second derivatives of the rows, without curvature that is negative."""
@@ -125,6 +147,7 @@ class GramModel:
 
         Coordinate descent starts at a guess of the coefficients, if there is one.
         """
+        self._follow(point)
         coef, intercept = point.coef[:, which].copy(), point.intercept.copy()
         parts = which, gradient, sides, coef, intercept, strength, target, guess
         for block in self.blocks:

@@ -27,7 +27,7 @@ __all__ = ["solve_path"]
 GRAM_MOST = 3000
 # At least so many features come in at a time, and as many as there are, where such a
 # matrix is made: all of it is made anew.
-BATCH = 16
+BATCH = 64
 # From so large a part of the coordinates on, products are those of all of them: what is
 # not in the working set needs the gradient once for each strength anyway. So large a
 # part of the inputs may be copied.
@@ -36,7 +36,7 @@ EVERY = 0.25
 SLOW = 0.3
 # Inner problems are solved to so small a part of the residual that is asked for, or of
 # the present one.
-INNER, INNER_NOW = 0.3, 0.3
+INNER, INNER_NOW = 0.3, 0.2
 MAX_HALVINGS = 30
 # After so many strengths in a row that were not solved, the others get one step each.
 PATIENCE = 3
