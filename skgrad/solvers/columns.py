@@ -14,13 +14,12 @@ from skgrad.typing import Array
 
 __all__ = ["Columns", "DenseColumns", "SparseColumns", "columns_of"]
 
-# Elements of what is made of some rows, or of some columns, at a time.
-BLOCK = 2**17
-# The same for products of columns with columns, whose sums take time too.
-GRAM_BLOCK = 2**20
+# Elements of what is made of some rows at a time; for products of columns with columns,
+# whose sums take time too; and of some sparse columns.
+BLOCK, GRAM_BLOCK, SPARSE_BLOCK = 2**17, 2**20, 2**15
 # Columns whose means are so many times as large as their spread lose that many digits
 # where their means are subtracted from products, not from elements.
-FAR = 1e4
+FAR = 1e5
 
 
 class Columns:
@@ -104,8 +103,8 @@ class DenseColumns(Columns):
     def __init__(self, X: Array, centre: Array) -> None:
         self.X, self.centre = X, centre
         self.shape = X.shape
-        # Whether products are those of X itself, less those of the centre.
-        self.near = X.dtype == np.float64 and not self._far()
+        # Whether products are those of X, less those of the centre.
+        self.near = not self._far()
 
     def _far(self) -> bool:
         """Tell from some rows whether any column's mean is far beyond its spread."""
@@ -119,51 +118,57 @@ class DenseColumns(Columns):
     def arrays(self) -> tuple[Array, Array | None, Array | None]:
         """A centred copy, a row for each column."""
         rows = np.empty(self.shape[::-1])
-        for at, part in self._blocks():
-            rows[:, at] = part.T
+        for at in self._slices():
+            np.subtract(self.X[at].T, self.centre[:, None], out=rows[:, at])
         return rows, None, None
 
-    def _blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Array]]:
-        """Yield some rows at a time, centred."""
+    def _slices(self) -> Iterator[slice]:
+        """Yield rows whose elements stay in the cache."""
         n, p = self.shape
-        step = max(1, size // max(1, p))
+        step = max(1, BLOCK // max(1, p))
         for start in range(0, n, step):
-            at = slice(start, start + step)
-            yield at, np.subtract(self.X[at], self.centre, dtype=np.float64)
+            yield slice(start, start + step)
+
+    def _parts(self) -> Iterator[tuple[slice, Array]]:
+        """Yield rows in float64, less the centre where that is not near."""
+        if self.near and self.X.dtype == np.float64:
+            yield slice(None), self.X
+            return
+        for at in self._slices():
+            part = self.X[at].astype(np.float64)
+            if not self.near:
+                part -= self.centre
+            yield at, part
 
     def some(self, which: Array) -> DenseColumns:
         """Return some of the columns, in order, in memory of their own."""
         part = np.empty((len(which), self.shape[0]))
-        step = max(1, BLOCK // max(1, self.shape[1]))
-        for start in range(0, self.shape[0], step):
-            at = slice(start, start + step)
+        for at in self._slices():
             part[:, at] = self.X[at].T[which]
         part -= self.centre[which, None]
         return DenseColumns(part.T, np.zeros(len(which)))
 
     def times(self, coef: Array) -> Array:
         """Return X times coefficients (k, p), as (n, k)."""
-        if self.near:
-            return _product(self.X, coef) - coef @ self.centre
         total = np.empty((self.shape[0], len(coef)))
-        for at, part in self._blocks():
+        for at, part in self._parts():
             total[at] = _product(part, coef)
-        return total
+        return total - coef @ self.centre if self.near else total
 
     def pulled(self, rows: Array) -> Array:
         """Return the products (k, p) of the columns with vectors (n, k)."""
-        if self.near:
-            found = np.ascontiguousarray(_product(self.X.T, rows.T).T)
-            return found - rows.sum(axis=0)[:, None] * self.centre
         total = np.zeros((rows.shape[1], self.shape[1]))
-        for at, part in self._blocks():
+        for at, part in self._parts():
             total += _product(part.T, rows[at].T).T
+        if self.near:
+            total -= rows.sum(axis=0)[:, None] * self.centre
         return total
 
     def squares(self, weights: Array) -> Array:
         """Return the weighted sum of squares of each column, (p,)."""
         total = np.zeros(self.shape[1])
-        for at, part in self._blocks():
+        for at in self._slices():
+            part = self.X[at] - self.centre
             total += weights[at] @ np.square(part, out=part)
         return total
 
@@ -251,7 +256,9 @@ class SparseColumns(Columns):
         first = 0
         while first < p:
             # So many columns that they have few elements, and at least one.
-            most = np.searchsorted(starts, starts[first] + BLOCK, side="right") - 1
+            most = (
+                np.searchsorted(starts, starts[first] + SPARSE_BLOCK, side="right") - 1
+            )
             last = max(first + 1, int(most))
             at = slice(starts[first], starts[last])
             with np.errstate(over="ignore"):  # the caller looks at sums of them

@@ -299,7 +299,8 @@ class ColumnModel:
         return [self._prepared(w) for w in own.T]
 
     def _prepared(self, w: Array) -> tuple[Array, Array | None, Array]:
-        w = np.maximum(w, FLOOR * w.max(initial=0.0))
+        floor = FLOOR * w.max(initial=0.0)
+        w = np.maximum(w, floor) if (w < floor).any() else np.ascontiguousarray(w)
         h = self.columns.squares(w)
         if not self.problem.fit_intercept:
             return w, None, h

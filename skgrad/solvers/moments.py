@@ -16,6 +16,7 @@ from skgrad.solvers.strengths import (
     grid_of,
     largest_strength,
     residuals,
+    tolerance_of,
 )
 from skgrad.typing import Array
 
@@ -164,7 +165,7 @@ def solve_moments(
     fit_intercept : bool, default=True
         Whether there is an intercept.
     tol : float, default=1e-5
-        Bound on :attr:`Path.residual`.
+        As that of :func:`solve_path`.
     ends_early : bool, default=True
         As that of :func:`solve_path`.
 
@@ -249,7 +250,8 @@ class _Gram:
                 part = (grid[at - 1] - strength) / (grid[at - 2] - grid[at - 1])
                 start = self.coef + part * (self.coef - found[-2][0])
                 start = np.where(start * self.coef > 0, start, 0.0)
-            sweeps_and_residual = self._solve(strength, start)
+            tol = tolerance_of(self.tol, strength, largest)
+            sweeps_and_residual = self._solve(strength, start, tol)
             found.append((self.coef, self._loss(yy), *sweeps_and_residual))
             losses = [one[1] for one in found]
             if not given and ends_early and ends(null_loss, losses):
@@ -285,16 +287,16 @@ class _Gram:
             self.coef[a, free] = found.coef
         self.gradient = self.c - self.coef @ self.G
 
-    def _solve(self, strength: float, start: Array) -> tuple[int, float]:
+    def _solve(self, strength: float, start: Array, tol: float) -> tuple[int, float]:
         """Move to the solution for a strength; return sweeps and the residual."""
         l1 = strength * self.l1_ratio * self.factors
         l2 = strength * (1 - self.l1_ratio) * self.factors
         self.G[np.diag_indices_from(self.G)] = self.diagonal + l2
         n_sweeps, residual, coef = 0, np.inf, np.clip(start, self.low, self.high)
-        target = INNER * self.tol * self.size
+        target = INNER * tol * self.size
         gradient = self.c - coef @ self.G
         for _ in range(MOST_TRIES):
-            if residual <= self.tol * self.size:
+            if residual <= tol * self.size:
                 break
             for a in range(len(self.c)):
                 found = descend_gram(

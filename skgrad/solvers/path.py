@@ -139,8 +139,8 @@ class _Solver:
         self.known: tuple[Point, float, Array] | None = None  # residuals
         # The last strength with its solution; and the one before it, with what part of
         # the change from that to this is to come next.
-        self.before: tuple[float, Point, Array] | None = None
-        self.last: tuple[float, Point, Array] | None = None
+        self.before: tuple[float, tuple[Array, ...]] | None = None
+        self.last: tuple[float, tuple[Array, ...]] | None = None
         # The coordinates that may move: not penalised, or not zero at the start.
         coef = np.clip(np.zeros((problem.n_outputs, p)), problem.low, problem.high)
         self.working = np.flatnonzero((problem.factors == 0) | coef.any(axis=0))
@@ -227,25 +227,29 @@ class _Solver:
         For a quadratic loss all that follows from coefficients is linear in them, and
         the solutions are so between changes of the active set.
         """
+        point, quadratic = self.point, self.problem.quadratic
+        kept: tuple[Array, ...] = (point.coef,)
+        if quadratic:
+            kept = (*point[:3], self.gradient.copy())
         self.strength = strength
         self.last = None
         if self.before is not None and self.before[0] > before:
             part = (before - strength) / (self.before[0] - before)
-            self.last = (part, self.before[1], self.before[2])
-        gradient = self.gradient.copy() if self.problem.quadratic else self.gradient
-        self.before = (before, self.point, gradient)
-        if self.last is None or not self.problem.quadratic:
+            self.last = part, self.before[1]
+        self.before = before, kept
+        if self.last is None or not quadratic:
             return
-        part, then, gradient_then = self.last
-        parts = zip(self.point[:3], then[:3], strict=True)
-        coef, intercept, raw = (now + part * (now - was) for now, was in parts)
+        part, then = self.last
+        pairs = zip(kept, then, strict=True)
+        coef, intercept, raw, gradient = (
+            now + part * (now - was) for now, was in pairs
+        )
         inside = (coef >= self.problem.low) & (coef <= self.problem.high)
         if not inside.all():
             return
         point = self.problem.at(coef, intercept, raw)
         if self._value(point) < self._value(self.point):
-            self.point = point
-            self.gradient = gradient + part * (gradient - gradient_then)
+            self.point, self.gradient = point, gradient
 
     def _admit(self, features: Array) -> None:
         """Take features into the working set, if there are new ones in it."""
@@ -363,7 +367,7 @@ class _Solver:
         """Return where the last change of the coefficients leads to, if it goes on."""
         if self.last is None or self.problem.quadratic:
             return None
-        part, then = self.last[0], self.last[1].coef[:, which]
+        part, then = self.last[0], self.last[1][0][:, which]
         now = self.point.coef[:, which]
         guess = now + part * (now - then)
         guess = np.where(guess * now > 0, guess, 0.0)
@@ -414,8 +418,9 @@ class _Solver:
             whole = point.coef.copy()
             # The end itself, to the bit: what is zero there is zero.
             whole[:, which] = coef if length == 1 else whole[:, which] + length * move
+            part = raw if length == 1 else length * raw
             new = self.problem.at(
-                whole, point.intercept + length * shift, point.raw + length * raw
+                whole, point.intercept + length * shift, point.raw + part
             )
             if self._value(new) <= value + ROUNDING * max(abs(value), abs(new.loss)):
                 return new

@@ -43,7 +43,8 @@ def test_products(pair, which, k, rng):
 
 @pytest.mark.parametrize("block", [1, 100, 10**6])
 def test_second_moments(pair, block, rng, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", block)
+    for name in ("BLOCK", "SPARSE_BLOCK"):
+        monkeypatch.setattr(module, name, block)
     columns, X = pair
     w = rng.random(SHAPE[0])
     np.testing.assert_allclose(columns.squares(w), w @ X**2, atol=1e-13)
