@@ -13,7 +13,8 @@ from skgrad.typing import Array
 __all__ = ["ColumnModel", "GramModel"]
 
 MAX_SWEEPS = 1000
-# A matrix of so many features costs as much as a step.
+# A matrix takes about as long as a step for each so many features: 14, 6, 2.7 and 1.3
+# steps for 1,000, 512, 256 and 128 of 1,000. One of so few is made in float64.
 STEP = 64
 # The matrix is scaled where the sum of the second derivatives has changed by so large a
 # part, but at most by this factor.
@@ -190,9 +191,8 @@ class _Block:
         self.G[mine, others] = columns.gram(w, features, dtype)
         if self.n_free:
             self.G[a, b] = w.sum()
-            self.G[a, others] = self.G[b, mine] = columns.pulled(w[:, None])[
-                0, features
-            ]
+            sides = columns.pulled(w[:, None])[0, features]
+            self.G[a, others] = self.G[b, mine] = sides
             self.G[others, a], self.G[mine, b] = self.G[a, others], self.G[b, mine]
             self.G[b, a] = self.G[a, b]
         self.G[others, mine] = self.G[mine, others].T

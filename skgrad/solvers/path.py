@@ -25,8 +25,8 @@ __all__ = ["solve_path"]
 
 # Gram matrices of at most so many coordinates are made; beyond, columns are read.
 GRAM_MOST = 3000
-# At least so many features come in at a time, and as many as there are, where such a
-# matrix is made: all of it is made anew.
+# Where such a matrix is made, at least so many features come in at a time, and as many
+# as there are: all of it is made anew, which takes a third more than adding to it.
 BATCH = 64
 # From so large a part of the coordinates on, products are those of all of them: what is
 # not in the working set needs the gradient once for each strength anyway. So large a
@@ -84,10 +84,12 @@ def solve_path(
     Each solution starts at the one before, on the coordinates that are not zero or that
     the strong rule does not discard; those whose slopes turn out too large are added
     [1]_. A step minimises a quadratic model by coordinate descent. Up to 3000
-    coordinates its matrix is kept from one strength to the next: rows and columns are
-    added as coordinates come in, and it is corrected by the change of the gradient that
-    each step shows (BFGS), so that it is seldom computed anew. For more of them, and
-    for sparse matrices, the columns themselves are read.
+    coordinates its matrix is kept from one strength to the next: it is scaled as second
+    derivatives change in the mean and corrected by the change of the gradient that each
+    step shows (BFGS). It is made anew where the number of coordinates doubles, and
+    where steps that gain little have cost as much. For more of them, and for sparse
+    matrices, the columns themselves are read. Neither dense inputs nor sparse columns
+    are copied, but for a quarter of the former at most.
 
     References
     ----------
@@ -144,7 +146,7 @@ class _Solver:
         # The coordinates that may move: not penalised, or not zero at the start.
         coef = np.clip(np.zeros((problem.n_outputs, p)), problem.low, problem.high)
         self.working = np.flatnonzero((problem.factors == 0) | coef.any(axis=0))
-        self.part: tuple[Array, Columns] | None = None  # the columns of the last few
+        self.part: tuple[Array, Columns] | None = None  # these, while they are few
         intercept = problem.start.astype(np.float64)
         raw = self.columns.times(coef) + intercept
         self.point = self.problem.at(coef, intercept, raw)
