@@ -401,9 +401,9 @@ def run(options):
 
 
 NOTE = """\
-Seconds of a lasso path on one core and one thread, median of {rounds} interleaved
-samples. All have the strengths of glmnet's path. At that gap: with the largest
-tolerance whose gaps, the largest and the median, are no larger than glmnet's.
+Seconds of a lasso path on one core and one thread, median of at least {rounds}
+interleaved samples. All have the strengths of glmnet's path. At that gap: with the
+largest tolerance whose gaps, the largest and the median, are no larger than glmnet's.
 scikit-learn and skglm are timed without standardising and without an intercept, for
 squared error only. Gap: the duality gap relative to the loss of the constant model,
 largest and median over the strengths; skglm and scikit-learn fit the sparse inputs

@@ -34,9 +34,8 @@ BATCH = 64
 EVERY = 0.25
 # A step that leaves so much of the residual is slow: second derivatives are old.
 SLOW = 0.3
-# Inner problems are solved to so small a part of the residual that is asked for, or of
-# the present one.
-INNER, INNER_NOW = 0.3, 0.2
+# Inner problems are solved to so small a part of the residual that is asked for.
+INNER = 0.3
 MAX_HALVINGS = 30
 # After so many strengths in a row that were not solved, the others get one step each.
 PATIENCE = 3
@@ -325,7 +324,7 @@ class _Solver:
             if self.problem.quadratic:  # one step should do, but where it does not
                 target *= 10.0 / 10.0**n_steps
             else:  # the model is not exact
-                target = max(target, INNER_NOW * residual)
+                target = max(target, model.INNER * residual)
             before = self.point
             guess = self._guess(which) if n_steps == n_before == 0 else None
             if not self._step(model, which, gradient, sides, target, guess):
