@@ -130,29 +130,27 @@ class DeviceMemory:
         check_status(self.name, self.status)
 
     def _run(self, n_steps: int) -> None:
+        key, (captured, step) = self.bases.tobytes(), self._captured
+        if key == captured:
+            self.device.replay(step, n_steps)
+            return
         memories, offsets, _ = self.code.arrays
-        pointers = self.bases[memories] + offsets
-        calls = list(self.code.calls(pointers))
+        calls = list(self.code.calls(self.bases[memories] + offsets))
         if self.calls:
             for _ in range(n_steps):
                 self._segments(calls)
             return
-        calls = self.backend.joined(calls)
-        counter = int(self.bases[self._counter])
+        calls, counter = self.backend.joined(calls), int(self.bases[self._counter])
 
         def launches() -> None:
             step = [*calls, (self.next_step, [counter], [])]
             self.backend.call(step, self.workspace, counter)
 
-        key = self.bases.tobytes()
-        if self._captured[0] != key:
-            # The first step is not captured: libraries load and choose at a first call.
-            launches()
-            n_steps -= 1
-            if n_steps == 0:
-                return
+        # The first step is not captured: libraries load and choose at a first call.
+        launches()
+        if n_steps > 1:
             self._captured = key, self.device.captured(launches)
-        self.device.replay(self._captured[1], n_steps)
+            self.device.replay(self._captured[1], n_steps - 1)
 
     def _segments(self, calls: list[Any]) -> None:
         """Run a step with calls of Python in between."""
