@@ -182,8 +182,13 @@ def placed_prediction(device: str, n_rows: int, n_parameters: int) -> str:
     'cpu'
     """
     seconds = OPERATIONS / 3 * n_rows * n_parameters / CPU_RATE
-    pays = device != "cpu" and seconds >= LEAST_PREDICTION
-    return device if pays and missing() is None else "cpu"
+    if device == "cpu" or seconds < LEAST_PREDICTION:
+        return "cpu"
+    try:
+        checked_number(device)
+    except DeviceError:  # another machine than that of the fit
+        return "cpu"
+    return device
 
 
 def _chosen(work: Work) -> Placement:

@@ -41,15 +41,13 @@ from skgrad.train import (
     row_keys,
 )
 from skgrad.train.data import GPU_BLOCK_BYTES
-from skgrad.train.evaluation import Evaluation
+from skgrad.train.evaluation import EVALUATIONS, Evaluation
 from skgrad.typing import Array
 
 __all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
 
 # Each divides the learning rate by ten.
 MAX_RECOVERIES = 8
-# Few fits of an optimizer of all rows take more, whatever they are allowed.
-EVALUATIONS = 20
 
 
 @dataclass(frozen=True)

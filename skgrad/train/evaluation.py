@@ -23,6 +23,9 @@ from skgrad.typing import Array, Shape
 
 __all__ = ["Evaluation"]
 
+# Few fits take more evaluations than this, whatever they are allowed.
+EVALUATIONS = 10
+
 # What is summed over the rows, in the order of the programs' results.
 GRADIENT_SUMS = ("gradient", "loss", "weight")
 HESSIAN_SUMS = ("gradient", "hessian", "loss", "weight")
@@ -45,8 +48,7 @@ class Evaluation:
         self.buffers = objective.buffers()
         self.weight = float(np.sum(data.w, dtype=np.float64))
         self.quadratic = type(objective.loss) is SquaredError
-        # Few fits take more evaluations than this, whatever they are allowed.
-        n_runs = data.n_blocks * min(max_iter, 10)
+        n_runs = data.n_blocks * min(max_iter, EVALUATIONS)
         traced = partial(Traced, fallback=True, n_runs=n_runs, device=objective.device)
         self.gradient = traced(objective.sums_and_gradient)
         self.hessian = traced(self.curvature.sums)

@@ -183,5 +183,6 @@ def test_large_predictions_go_where_the_fit_was(gpu, monkeypatch):
     assert placed_prediction("cuda:0", 10**6, 10**5) == "cuda:0"
     assert placed_prediction("cuda:0", 10, 10**5) == "cpu"
     assert placed_prediction("cpu", 10**9, 10**5) == "cpu"
+    assert placed_prediction("cuda:1", 10**6, 10**5) == "cpu"  # there is one here
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert placed_prediction("cuda:0", 10**6, 10**5) == "cpu"

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,19 +31,22 @@ Call: TypeAlias = tuple[int, list[int], list[int]]
 """The number of a function, addresses of its operands, its sizes."""
 
 
-class _Function(Protocol):
+class _Function:
     """Something to be called with addresses and sizes."""
 
     def source(self) -> str:
-        """Return its CUDA C, "" if it needs none."""
+        """Return its CUDA C, "" if it needs none of its own."""
+        return ""
 
     def workspace(self, sizes: list[int]) -> int:
         """Return how many bytes it needs beside its operands."""
+        return 0
 
     def call(
         self, at: CudaBackend, pointers: list[int], sizes: list[int], more: list[int]
     ) -> None:
         """Launch it; `more` are the addresses of the workspace and of the counter."""
+        raise NotImplementedError
 
 
 class CudaBackend:
@@ -188,7 +191,7 @@ def _names(text: str) -> list[str]:
     return [part[: part.index("(")] for part in text.split(head)[1:]]
 
 
-class _Kernel:
+class _Kernel(_Function):
     def __init__(self, name: str, spec: KernelSpec) -> None:
         self.name = name
         self.spec = spec
@@ -206,7 +209,7 @@ class _Kernel:
         at.launch(self.name, launches, [*pointers, *more, *sizes])
 
 
-class _Routine:
+class _Routine(_Function):
     def __init__(self, prefix: str, name: str, dtypes: tuple[str, ...]) -> None:
         self.prefix = prefix
         self.routine = LIBRARY[name]
@@ -225,36 +228,19 @@ class _Routine:
         at.launch(self.prefix, launches, [*pointers, *more, *sizes])
 
 
-class _Move:
-    """A move of bytes; see `CudaBackend.joined`, which makes a routine of it."""
+class _Move(_Function):
+    """A move of bytes, never called: `CudaBackend.joined` makes a routine of it."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def source(self) -> str:
-        return ""
 
-    def workspace(self, sizes: list[int]) -> int:
-        return 0
-
-    def call(
-        self, at: CudaBackend, pointers: list[int], sizes: list[int], more: list[int]
-    ) -> None:
-        raise NotImplementedError("moves are joined before they are called")
-
-
-class _Product:
+class _Product(_Function):
     """A product by the device's library."""
 
     def __init__(self, dtype: str, zero: int) -> None:
         self.dtype = dtype
         self.zero = zero
-
-    def source(self) -> str:
-        return ""
-
-    def workspace(self, sizes: list[int]) -> int:
-        return 0
 
     def call(
         self, at: CudaBackend, pointers: list[int], sizes: list[int], more: list[int]
@@ -282,19 +268,13 @@ def _gram_rows(dtype: str, sizes: Sequence[int]) -> int:
     return max(1, min(n, _GRAM_BYTES // row_bytes))
 
 
-class _Gram:
+class _Gram(_Function):
     """X'DX, some rows after the other."""
 
     def __init__(self, dtype: str, scale: int, zero: int) -> None:
         self.dtype = dtype
         self.scale = scale
         self.zero = zero
-
-    def source(self) -> str:
-        return ""
-
-    def workspace(self, sizes: list[int]) -> int:
-        return 0
 
     def call(
         self, at: CudaBackend, pointers: list[int], sizes: list[int], more: list[int]
