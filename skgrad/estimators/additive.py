@@ -8,10 +8,8 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import log_expit
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     check_array,
@@ -29,13 +27,14 @@ from skgrad.estimators.additive_fit import AdditiveFit, scale_is_known
 from skgrad.estimators.additive_terms import Table, fitted_terms
 from skgrad.estimators.base import classifier_loss, forget
 from skgrad.estimators.parameters import NestedParams
+from skgrad.estimators.predictions import ClassifierPredictions, RegressorPredictions
+from skgrad.estimators.scaling import too_large
 from skgrad.estimators.sklearn_private import (
     Interval,
     StrOptions,
     check_sample_weight,
     fit_context,
 )
-from skgrad.estimators.targets import has_probabilities
 from skgrad.exceptions import DataWarning, ParameterError
 from skgrad.losses import KinkedLoss, Loss, get_loss
 from skgrad.solvers import Smoothness
@@ -52,6 +51,7 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
     """Base of the additive models: terms, a loss, and how smoothness is chosen."""
 
     _task: ClassVar[str]
+    _y_ndim: ClassVar[int] = 1
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "terms": ["array-like", None],
         "loss": [str, callable, type, Loss],
@@ -125,7 +125,7 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
             try:
                 found = work.solve(smoothing, self.max_iter, self.tol)
             except (FloatingPointError, np.linalg.LinAlgError) as error:
-                raise _too_large(X, target) from error
+                raise too_large("The model", X, target) from error
         if not found.converged:
             warnings.warn(_advice(found, self.max_iter), ConvergenceWarning, 3)
         self._store(found, work)
@@ -265,14 +265,6 @@ class BaseAdditive(EffectsMixin, NestedParams, BaseEstimator, metaclass=ABCMeta)
         return raw
 
 
-def _too_large(X: Array, y: Array) -> ValueError:
-    return ValueError(
-        "The model cannot be fitted in float64: inputs are as large as "
-        f"{np.abs(X).max():.3g} and targets as large as {np.abs(y).max():.3g}. Divide "
-        "them by a power of ten, and look for numbers that stand for missing values."
-    )
-
-
 def _advice(found: Smoothness, max_iter: int) -> str:
     """Return why smoothing parameters have not converged, and what to do."""
     if found.perfect:
@@ -292,7 +284,7 @@ def _advice(found: Smoothness, max_iter: int) -> str:
     "squared_error",
     '"squared_error", "poisson", "gamma", "tweedie", "huber", "log_cosh"',
 )
-class AdditiveRegressor(RegressorMixin, BaseAdditive):
+class AdditiveRegressor(RegressorPredictions, BaseAdditive):
     """Generalised additive model: a sum of smooth effects, with any smooth loss.
 
     The raw prediction is an intercept plus a smooth function of each column, or two;
@@ -349,40 +341,9 @@ class AdditiveRegressor(RegressorMixin, BaseAdditive):
         loss.check_targets(y, y.shape)
         return y
 
-    def predict(self, X):
-        """Return predictions on the scale of the target.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            The inverse link of the raw predictions: means or rates.
-        """
-        raw = self._raw_predict(X)
-        return self._loss.inverse_link(raw)
-
-    def predict_raw(self, X):
-        """Return the raw predictions, sums of the intercept and all effects.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            What the loss sees, before the inverse link.
-        """
-        return self._raw_predict(X)
-
 
 @described("log_loss", '"log_loss", "focal", "squared_hinge"')
-class AdditiveClassifier(ClassifierMixin, BaseAdditive):
+class AdditiveClassifier(ClassifierPredictions, BaseAdditive):
     """Generalised additive model of two classes: log-odds are sums of smooth effects.
 
     The raw prediction is an intercept plus a smooth function of each column, or two;
@@ -453,72 +414,6 @@ class AdditiveClassifier(ClassifierMixin, BaseAdditive):
                 f"one class: {self.classes_[0]!r}."
             )
         return codes.astype(np.float64)
-
-    def decision_function(self, X):
-        """Return the raw predictions: log-odds of the second class for the log loss.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Positive where ``classes_[1]`` is predicted.
-        """
-        return self._raw_predict(X)
-
-    def predict(self, X):
-        """Return the more likely class.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Elements of ``classes_``.
-        """
-        raw = self._raw_predict(X)  # before classes_: there may be no fit
-        return self.classes_[(raw > 0).astype(np.int64)]
-
-    @available_if(has_probabilities)
-    def predict_proba(self, X):
-        """Return class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 2)
-            Columns in the order of ``classes_``; rows sum to one.
-        """
-        raw = self._raw_predict(X)
-        probability = self._loss.inverse_link(raw)
-        return np.column_stack([1 - probability, probability])
-
-    @available_if(has_probabilities)
-    def predict_log_proba(self, X):
-        """Return the logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, 2)
-            Columns in the order of ``classes_``.
-        """
-        raw = self._raw_predict(X)
-        return log_expit(np.column_stack([-raw, raw]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,7 +11,13 @@ from skgrad.losses import Loss, get_link
 from skgrad.train.moments import COMPILED_ELEMENTS, shifted_sums
 from skgrad.typing import Array
 
-__all__ = ["row_blocks", "target_frame", "weighted_mean", "weighted_mean_and_scale"]
+__all__ = [
+    "row_blocks",
+    "target_frame",
+    "too_large",
+    "weighted_mean",
+    "weighted_mean_and_scale",
+]
 
 # Rows are centred in blocks that stay in the cache, once, without a copy of the data.
 BLOCK_BYTES = 2**19
@@ -37,6 +43,15 @@ def _finite(moments: Array, x: Array) -> Array:
         f"The mean or variance of values as large as {np.abs(x).max():.3g} is beyond "
         f"{moments.dtype}, and so they cannot be scaled. Divide the inputs or targets "
         "by a power of ten, and look for numbers that stand for missing values."
+    )
+
+
+def too_large(name: str, X: Array, y: Array) -> ValueError:
+    """Return the error of a model whose fit overflows, by name."""
+    return ValueError(
+        f"{name} cannot be fitted in float64: inputs are as large as "
+        f"{np.abs(X).max():.3g} and targets as large as {np.abs(y).max():.3g}. Divide "
+        "them by a power of ten, and look for numbers that stand for missing values."
     )
 
 

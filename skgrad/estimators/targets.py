@@ -7,21 +7,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import log_expit, log_softmax
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from skgrad.estimators.base import can_partial_fit, classifier_loss
+from skgrad.estimators.base import can_partial_fit, classifier_loss, forget
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.multilabel import check_indicators, is_multilabel, per_label
+from skgrad.estimators.predictions import ClassifierPredictions, RegressorPredictions
 from skgrad.estimators.sklearn_private import fit_context
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.typing import Array
 
-__all__ = ["GradientClassifierMixin", "GradientRegressorMixin", "has_probabilities"]
+__all__ = ["GradientClassifierMixin", "GradientRegressorMixin"]
 
 
 def _has_distribution(estimator: Any) -> bool:
@@ -52,7 +51,7 @@ def checked_numbers(y: Any) -> Array:
     return y
 
 
-class GradientRegressorMixin(RegressorMixin):
+class GradientRegressorMixin(RegressorPredictions):
     """Targets are numbers, one column or several."""
 
     _task: ClassVar[str] = "regression"
@@ -93,40 +92,6 @@ class GradientRegressorMixin(RegressorMixin):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
-        """Return predictions on the scale of the target.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The inverse link of the raw predictions: means, quantiles or rates. For a
-            loss with a distribution its location.
-        """
-        raw = self._raw_predict(X)
-        y_pred = self._loss.inverse_link(raw)
-        return y_pred.reshape(len(y_pred), -1) if self._y_ndim == 2 else y_pred
-
-    def predict_raw(self, X):
-        """Return the raw predictions, on the scale of the target where it has one.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_columns)
-            What the loss sees, before the inverse link; with several raw predictions
-            per target all locations first, then the logarithms of all scales.
-        """
-        return self._raw_predict(X)
-
     @available_if(_has_distribution)
     def predict_distribution(self, X):
         """Return the distributions of the targets, for a loss that has one.
@@ -151,19 +116,7 @@ class GradientRegressorMixin(RegressorMixin):
         return tags
 
 
-def has_probabilities(estimator: Any) -> bool:
-    """Return whether the loss gives probabilities; the reason is raised if not."""
-    loss = estimator._make_loss()
-    if loss.link not in ("logit", "multinomial_logit"):
-        raise AttributeError(
-            f"Loss {loss.name!r} gives scores without probabilities (its link is "
-            f"{loss.link!r}). Use decision_function, or loss='log_loss' or 'focal'; "
-            "CalibratedClassifierCV makes probabilities of scores."
-        )
-    return True
-
-
-class GradientClassifierMixin(ClassifierMixin):
+class GradientClassifierMixin(ClassifierPredictions):
     """Targets are classes of any dtype, or indicators of labels."""
 
     _task: ClassVar[str] = "classification"
@@ -277,7 +230,7 @@ class GradientClassifierMixin(ClassifierMixin):
                     "classes must be passed on the first call to partial_fit: rows to "
                     "come may have classes that these rows have not."
                 )
-            self._forget()
+            forget(self)
             if classes is not None:
                 self.classes_ = np.unique(classes)
         elif classes is not None and not np.array_equal(
@@ -288,81 +241,6 @@ class GradientClassifierMixin(ClassifierMixin):
                 f"first call to partial_fit: {self.classes_.tolist()}."
             )
         return self._partial_fit(X, y, sample_weight)
-
-    def decision_function(self, X):
-        """Return the raw predictions: log-odds for the log loss, scores for a hinge.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the score of ``classes_[1]``, positive where it is
-            predicted; otherwise one column per class or label.
-        """
-        return self._raw_predict(X)
-
-    def predict(self, X):
-        """Return the class with the largest score, or all labels with a positive one.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Elements of ``classes_``, or indicators of labels.
-        """
-        raw = self._raw_predict(X)
-        if self._y_ndim == 2:
-            return (raw > 0).astype(np.int64)
-        codes = (raw > 0).astype(np.int64) if raw.ndim == 1 else raw.argmax(axis=1)
-        return self.classes_[codes]
-
-    @available_if(has_probabilities)
-    def predict_proba(self, X):
-        """Return class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; rows sum to one, unless columns are
-            labels, each with a probability of its own.
-        """
-        raw = self._raw_predict(X)
-        probability = self._loss.inverse_link(raw)
-        if probability.ndim == 1:
-            return np.column_stack([1 - probability, probability])
-        return probability
-
-    @available_if(has_probabilities)
-    def predict_log_proba(self, X):
-        """Return the logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        raw = self._raw_predict(X)
-        if raw.ndim == 1:
-            return log_expit(np.column_stack([-raw, raw]))
-        return log_expit(raw) if self._y_ndim == 2 else log_softmax(raw, axis=1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
