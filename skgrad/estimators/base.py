@@ -24,16 +24,17 @@ from skgrad import nn
 from skgrad.core import random_seed
 from skgrad.estimators.device import placed_prediction
 from skgrad.estimators.doctor import examine
-from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows
+from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows, Solver
 from skgrad.estimators.hooks import Hooks, fit_key
 from skgrad.estimators.html import HTMLMixin
 from skgrad.estimators.report import FitReport
 from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
+from skgrad.estimators.solving import optimized, uses_minibatches
 from skgrad.estimators.sparse import as_rows, check_dense
 from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
 from skgrad.losses import FunctionLoss, Loss, get_loss
-from skgrad.optim import OPTIMIZERS, get_optimizer
+from skgrad.optim import get_optimizer
 from skgrad.train import (
     Data,
     Fit,
@@ -102,13 +103,13 @@ class BaseGradientEstimator(
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
 
+    def _make_solver(self, loss: Loss, module: nn.Module) -> Solver:
+        """Return what minimises, an optimizer or a solver without one."""
+        return optimized(self._make_optimizer(loss, module))
+
     def _penalty(self) -> tuple[float, float]:
         """Return the strength of the objective's penalty, and its part of L1."""
         return self.alpha, self.l1_ratio
-
-    def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
-        """Return the fit of a solver that takes the place of an optimizer, if any."""
-        return None
 
     def _needs_cpu(self, work: Fitting) -> str:
         """Return why a GPU cannot do it, "" if it can."""
@@ -207,7 +208,7 @@ class BaseGradientEstimator(
     ) -> tuple[Fit, Fitting]:
         """Fit to (X, y, sample_weight, groups), with scikit-learn's callbacks."""
         if not (self.warm_start and hasattr(self, "module_")):
-            self._forget()
+            forget(self)
         hooks = Hooks(self, rows[0], rows[1], metadata)
         limits = Limits(self.max_iter, self.tol)
         try:
@@ -231,10 +232,6 @@ class BaseGradientEstimator(
             raise KeyboardInterrupt  # the loop around the call is the user's
         _warn_of_recoveries(fit)
         return self
-
-    def _forget(self) -> None:
-        """Forget the last fit, so that one that fails leaves no model."""
-        forget(self)
 
     def _fit(
         self,
@@ -299,8 +296,9 @@ class BaseGradientEstimator(
         frame = self._frame if proceed else self._make_frame(rows, loss)
         module = self._module_to_fit(rows, loss, frame, seed, proceed)
         record_gradient = hooks is not None and hooks.record_gradient
+        solver = self._make_solver(loss, module)
         parts = rows, held_out, frame, module
-        return Fitting(self, *parts, loss, seed, limits, record_gradient)
+        return Fitting(self, solver, *parts, loss, seed, limits, record_gradient)
 
     def _refitted(
         self, rows: Rows, given: Rows | None, fit: Fit, work: Fitting
@@ -309,7 +307,7 @@ class BaseGradientEstimator(
         rows = rows if given is None else rows.joined(given)
         limits = Limits(fit.best_epoch or 1, None, self.max_iter)
         model = self._work(rows, None, work.loss, work.seed, limits, proceed=False)
-        model.range_test = work.range_test
+        model.solver = work.solver  # it may have looked for a learning rate
         final = model.run()
         return (fit, work) if final.reason is StopReason.INTERRUPTED else (final, model)
 
@@ -538,16 +536,8 @@ def _warn_of_recoveries(fit: Fit) -> None:
         warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=5)
 
 
-def uses_minibatches(estimator: Any) -> bool:
-    """Return whether the optimizer of an estimator is stochastic."""
-    optimizer = estimator.optimizer
-    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
-        return False  # "auto" and the like
-    return bool(get_optimizer(optimizer).stochastic)
-
-
 def forget(estimator: Any) -> None:
-    """Delete fitted attributes."""
+    """Delete fitted attributes, so that a fit that fails leaves no model."""
     for name in [n for n in vars(estimator) if n.endswith("_") and n[0] != "_"]:
         delattr(estimator, name)
 

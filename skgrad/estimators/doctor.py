@@ -61,7 +61,7 @@ class Case:
     @property
     def stochastic(self) -> bool:
         """Whether the fit made minibatch steps with a learning rate."""
-        return bool(self.work.optimizer.stochastic)
+        return self.work.solver.stochastic
 
     @property
     def same_scale(self) -> bool:
@@ -410,7 +410,7 @@ def _all_zero_coefficients(case: Case) -> str | None:
     l1 = alpha * l1_ratio
     if e._is_network or e._is_path or not l1 or case.fit.params[objective.mask].any():
         return None
-    gradient = case.work.gradient(case.fit.params)
+    gradient = case.work.solver.gradient(case.work, case.fit.params)
     most = float(np.abs(gradient[objective.mask]).max(initial=0.0)) / l1_ratio
     # With constant inputs or targets what is left is rounding, and no alpha helps.
     if most <= np.finfo(np.float64).eps * e.alpha:

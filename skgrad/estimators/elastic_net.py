@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
-from numbers import Integral, Real
-from time import perf_counter
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
-from skgrad.core.params import ParamsMixin
-from skgrad.estimators.constraints import penalty_factors
 from skgrad.estimators.fitting import Fitting, Rows
 from skgrad.estimators.linear import BaseGradientLinear
 from skgrad.estimators.parameters import documented
-from skgrad.estimators.path_fits import STEPS, Grid, HeldOut, PathFits, Split
+from skgrad.estimators.path_solver import (
+    Choice,
+    CoordinateDescent,
+    has_row_numbers,
+    on_user_scale,
+)
 from skgrad.estimators.sklearn_private import Interval, num_samples
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
-from skgrad.exceptions import DivergenceError, ParameterError
+from skgrad.exceptions import ParameterError
 from skgrad.losses import KinkedLoss, Loss
-from skgrad.solvers import Path
-from skgrad.train import Fit, StopReason, TrainState
 from skgrad.typing import Array
 
 __all__ = ["GradientElasticNetCV", "GradientElasticNetClassifierCV"]
-
-
-class CoordinateDescent(ParamsMixin):
-    """Stands where an optimizer does: paths have a solver of their own."""
-
-    stochastic = False
 
 
 class BaseElasticNetCV(BaseGradientLinear):
@@ -56,7 +48,7 @@ class BaseElasticNetCV(BaseGradientLinear):
         # While it fits, the penalty is the solver's.
         return getattr(self, "alpha_", 0.0), getattr(self, "l1_ratio_", 0.0)
 
-    def _make_optimizer(self, loss: Loss, module: Any) -> Any:
+    def _make_solver(self, loss: Loss, module: Any) -> CoordinateDescent:
         if isinstance(loss, KinkedLoss):
             raise ParameterError(
                 f"The 'loss' parameter of {type(self).__name__} must be smooth. Got "
@@ -64,214 +56,32 @@ class BaseElasticNetCV(BaseGradientLinear):
             )
         return CoordinateDescent()
 
-    # --- the rows -----------------------------------------------------------------
-
-    @property
-    def _has_row_numbers(self) -> bool:
-        """Whether cv is splits by the numbers of rows, those of weight zero counted."""
-        return not (
-            self.cv is None
-            or isinstance(self.cv, Integral)
-            or hasattr(self.cv, "split")
-        )
-
     def _rows(self, X, y, sample_weight, groups=None, *, dtype, reset) -> Rows:
-        if self._has_row_numbers:
+        if has_row_numbers(self.cv):
             groups = np.arange(num_samples(X))  # rows of weight zero will be left out
         return super()._rows(X, y, sample_weight, groups, dtype=dtype, reset=reset)
 
-    def _splits(self, rows: Rows) -> list[Split]:
-        """Return the rows of each fold; none may be empty."""
-        splitter = check_cv(self.cv, rows.y, classifier=self._task == "classification")
-        found: list[Split] = []
-        for parts in splitter.split(rows.X, rows.y, rows.groups):
-            is_train, is_test = (self._marked(part, rows) for part in parts)
-            if not is_train.any() or not is_test.any():
-                raise ParameterError(
-                    f"The 'cv' parameter of {type(self).__name__} must leave rows with "
-                    "a positive weight to train on and rows to predict. Split "
-                    f"{len(found)} has {is_train.sum()} and {is_test.sum()} of "
-                    f"{len(rows.w)}."
-                )
-            found.append(Split(np.flatnonzero(~is_train), np.flatnonzero(is_test)))
-        return found
+    # --- after the fit ------------------------------------------------------------
 
-    def _marked(self, numbers: Any, rows: Rows) -> Array:
-        """Return which of the rows are meant."""
-        numbers = np.asarray(numbers)
-        if numbers.dtype == bool:
-            numbers = np.flatnonzero(numbers)
-        own: Any = rows.groups if self._has_row_numbers else np.arange(len(rows.w))
-        return np.isin(own, numbers)
-
-    # --- the fit ------------------------------------------------------------------
-
-    def _needs_cpu(self, work: Fitting) -> str:
-        """Return why a GPU cannot do it: a path is short steps, one after the other."""
-        return "regularisation paths run on the CPU only. Set device='cpu'."
-
-    def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
-        began = perf_counter()
-        scorer = None if self.scoring == "loss" else self._scorer()
-        ratios = self._numbers("l1_ratio", self.l1_ratio, 1.0)
-        grid = self._grid(work.rows.X.shape)
-        splits = self._splits(work.rows)
-        n_paths = len(ratios) * (1 + len(splits))
-        fits = self._fits(work, STEPS * n_paths * grid.size)
-        try:
-            paths = [fits.path(ratio, grid) for ratio in ratios]
-        except FloatingPointError as error:
-            raise DivergenceError(
-                f"The loss of {type(self).__name__} for the constant model, or its "
-                "square, is beyond float64: the targets are as large as "
-                f"{np.abs(work.data.y).max():.3g}",
-                "Divide them by a power of ten, and look for numbers that stand for "
-                "missing values.",
-            ) from error
-        residuals: list[float] = []
-
-        def score(path: Path, rows: Array) -> Array:
-            residuals.append(float(path.residual.max()))
-            if scorer is None:
-                return fits.mean_losses(path, rows)
-            return self._scored_path(work, scorer, path, rows)
-
-        grids = [replace(grid, alphas=path.strengths) for path in paths]
-        table = fits.folds(ratios, grids, splits, self.n_jobs, score)
-        weights = np.array([fits.w[split.test].sum() for split in splits])
-        held_out = HeldOut(table, weights, 1 if scorer is None else -1)
-        which, at = self._chosen(ratios, paths, held_out)
-        path = paths[which]
-        final = fits.polished(path, at, ratios[which], grid)
-        self._keep(work, path, final)
-        self._keep_held_out(held_out, which)
-        residuals += [float(one.residual.max()) for one in (*paths, final)]
-        reached = max(residuals) <= self.tol
-        seconds = perf_counter() - began
-        return self._fit_of(work, final, reached, seconds, on_epoch)
-
-    def _numbers(self, name: str, value: Any, most: float) -> Array:
-        """Return a parameter of one or more numbers, each from 0 to the most."""
-        try:
-            numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
-        except (TypeError, ValueError):
-            numbers = np.empty(0)
-        inside = (numbers >= 0) & (numbers <= most)
-        if numbers.ndim != 1 or not len(numbers) or not inside.all():
-            one, kind = "a number", "in [0, 1]"
-            if name == "alphas":
-                one, kind = "a number of strengths", "finite and >= 0"
-            raise ParameterError(
-                f"The {name!r} parameter of {type(self).__name__} must be {one} or a "
-                f"sequence of numbers {kind}. Got {value!r}."
-            )
-        return numbers
-
-    def _fits(self, work: Fitting, n_runs: float) -> PathFits:
-        X, data = work.rows.X, work.data
-        p = X.shape[1]
-        k = work.objective.n_outputs or 1
-        low, high = self._row_bounds(work.loss, k, p)
-        scale = np.broadcast_to(work.frame.y_scale, k)[:, None]
-        return PathFits(
-            work.loss,
-            X,
-            data.y,
-            data.w,
-            work.objective.n_outputs,
-            penalty_factors(self._features(p), self.penalty_factor),
-            (low / scale, high / scale),
-            fit_intercept=self.fit_intercept,
-            standardize=self.standardize,
-            n_runs=n_runs,
-        )
-
-    def _grid(self, shape: tuple[int, int]) -> Grid:
-        eps, alphas = self.eps, self.alphas
-        if isinstance(eps, str):
-            eps = 1e-4 if shape[0] > shape[1] else 1e-2
-        if not isinstance(alphas, Integral):
-            alphas = self._numbers("alphas", alphas, np.finfo(np.float64).max)
-        return Grid(alphas, float(eps), self.tol, self.max_iter)
-
-    def _chosen(
-        self, ratios: Array, paths: list[Path], held_out: HeldOut
-    ) -> tuple[int, int]:
-        """Choose the part of L1 and the strength; return where they are."""
-        if not np.isfinite(held_out.mean).any():
-            raise ValueError(
-                f"The losses of {type(self).__name__} on held-out rows are not finite "
-                "for any strength. Look for rows far from all others, or set other "
-                "folds by cv."
-            )
-        which, best, first = held_out.best()
-        alphas = paths[which].strengths
-        at = first if self.select == "1se" else best
-        self.l1_ratio_ = float(ratios[which])
-        self.alpha_min_, self.alpha_1se_ = float(alphas[best]), float(alphas[first])
-        self.alpha_ = float(alphas[at])
-        return which, at
-
-    def _scored_path(
-        self, work: Fitting, scorer: Any, path: Path, rows: Array
-    ) -> Array:
-        """Return the score of each strength, by what the estimator predicts."""
-        probe, held = copy.copy(self), work.scored.take(rows)
-        work.publish(probe)
-        scores = []
-        for one in zip(*self._on_user_scale(work, path), strict=True):
-            probe.coef_, probe.intercept_ = probe._coefficients(*one)
-            scores.append(work.score_of(probe, scorer, held))
-        return np.array(scores)
-
-    def _on_user_scale(self, work: Fitting, path: Path) -> tuple[Array, Array]:
-        """Return coefficients (n, k, p) and intercepts (n, k) of a path."""
-        frame = work.frame
-        y_scale = np.broadcast_to(frame.y_scale, path.coef.shape[1])
-        # Clipped, because the way back from a scale may round across a bound.
-        coef = np.clip(path.coef * y_scale[:, None], *self._bounds)
-        if not self.fit_intercept:
-            return coef, np.zeros(coef.shape[:2])
-        return coef, frame.raw_prediction(path.intercept)
-
-    def _keep(self, work: Fitting, path: Path, final: Path) -> None:
-        """Set what is left of the path, on the original scale of the targets."""
-        coef, intercept = self._on_user_scale(work, path)
+    def _store(self, fit, work, final, model, proceed) -> None:
+        super()._store(fit, work, final, model, proceed)
+        choice: Choice = work.solver.choice
+        path, alphas = choice.path, choice.path.strengths
+        places = choice.at, choice.best, choice.first
+        self.l1_ratio_ = choice.l1_ratio
+        self.alpha_, self.alpha_min_, self.alpha_1se_ = map(float, alphas[[*places]])
+        coef, intercept = on_user_scale(work, path)
         single = work.objective.n_outputs is None
-        self.alphas_ = path.strengths
+        self.alphas_ = alphas
         self.coef_path_ = coef[:, 0] if single else coef
         self.intercept_path_ = intercept[:, 0] if single else intercept
         self.explained_ = path.explained
-        self.residual_ = float(final.residual[0])
-
-    def _keep_held_out(self, held_out: HeldOut, which: int) -> None:
-        n = len(self.alphas_)
-        table = held_out.table[which, :n]
-        mean, error = held_out.mean[which, :n], held_out.error[which, :n]
+        self.residual_ = float(choice.final.residual[0])
+        table, mean, error = choice.table, choice.mean, choice.error
         if self.scoring == "loss":
             self.loss_path_, self.mean_loss_, self.loss_error_ = table, mean, error
         else:
             self.score_path_, self.mean_score_, self.score_error_ = table, mean, error
-
-    def _fit_of(
-        self, work: Fitting, final: Path, reached: bool, seconds: float, on_epoch: Any
-    ) -> Fit:
-        frame = work.frame
-        coef = final.coef[0] * frame.x_scale
-        parts = [coef.ravel() + 0.0]
-        if self.fit_intercept:
-            parts.append(final.intercept[0] + final.coef[0] @ frame.x_mean)
-        factors = penalty_factors(self._features(coef.shape[1]), self.penalty_factor)
-        l1, l2 = (np.abs(coef) @ factors).sum(), (coef**2 @ factors).sum()
-        penalty = self.l1_ratio_ * l1 + 0.5 * (1 - self.l1_ratio_) * l2
-        objective = float(final.loss[0] + self.alpha_ * penalty)
-        buffers: dict[str, Any] = {"buffers": {}, "optimizer": ()}
-        state = TrainState(np.concatenate(parts), buffers, epoch=1)
-        fit = work.in_one_step(state, objective, seconds, on_epoch)
-        reason = StopReason.CONVERGED if reached else StopReason.MAX_ITER
-        return replace(fit, reason=reason)
-
-    # --- after the fit ------------------------------------------------------------
 
     def coefficients_at(self, alpha):
         """Return coefficients and intercept of a strength, between those of the path.

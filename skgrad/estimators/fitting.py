@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse, vstack
@@ -19,23 +19,14 @@ from skgrad.estimators.verbose import reporter
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.ops import SparseRows
-from skgrad.optim import get_schedule
 from skgrad.train import (
     Data,
-    Epoch,
     Fit,
     Frame,
     Objective,
-    Patience,
     Progress,
     Queries,
-    RangeTest,
-    Settings,
-    StopReason,
     TrainState,
-    find_learning_rate,
-    fit_full_batch,
-    fit_stochastic,
     minus_loss,
     mode,
     row_keys,
@@ -44,10 +35,7 @@ from skgrad.train.data import GPU_BLOCK_BYTES
 from skgrad.train.evaluation import EVALUATIONS, Evaluation
 from skgrad.typing import Array
 
-__all__ = ["NO_ROWS", "Fitting", "Limits", "Rows"]
-
-# Each divides the learning rate by ten.
-MAX_RECOVERIES = 8
+__all__ = ["NO_ROWS", "Fitting", "Limits", "Rows", "Solver"]
 
 
 @dataclass(frozen=True)
@@ -114,12 +102,41 @@ class Limits:
     schedule_epochs: int | None = None
 
 
+class Solver(ABC):
+    """What finds the parameters of one fit, and may say more of it."""
+
+    name: str  # as reports and messages have it
+    stochastic: ClassVar[bool] = False
+    only_cpu: ClassVar[str] = ""  # why a GPU cannot do it
+
+    @abstractmethod
+    def solve(self, work: Fitting) -> Fit:
+        """Minimise, from the state or progress of an earlier fit if there is one."""
+
+    def steps(self, work: Fitting) -> tuple[int, int]:
+        """Return the samples of a step and the number of steps, about."""
+        return work.n_rows, min(work.max_iter, EVALUATIONS)
+
+    def fitted(self, state: TrainState) -> Array:
+        """Return the parameters that predictions in the middle of a fit are made by."""
+        return state.params
+
+    def gradient(self, work: Fitting, params: Array) -> Array:
+        """Return the gradient of the mean loss (and a quadratic penalty)."""
+        return Evaluation(work.objective, work.data, work.frame)(params)[1]
+
+    def report(self) -> dict[str, Any]:
+        """Return the entries of the report that it alone knows."""
+        return {}
+
+
 class Fitting:
     """One fit: everything it needs, and how it is run."""
 
     def __init__(
         self,
         estimator: Any,
+        solver: Solver,
         rows: Rows,
         held_out: Rows | None,
         frame: Frame,
@@ -130,6 +147,7 @@ class Fitting:
         record_gradient: bool = False,
     ) -> None:
         self.estimator = estimator
+        self.solver = solver
         self.frame = frame
         self.module = module
         self.seed = seed
@@ -137,11 +155,10 @@ class Fitting:
         self.y_ndim = rows.y.ndim
         self.rows, self.held_out = rows, held_out
         self.scored = rows  # what scorers see, without the weights of classes
-        self.optimizer = estimator._make_optimizer(loss, module)
         self.loss = loss
         self.data, n_outputs = self._data(rows)
         self.n_rows = len(self.data)  # of a ranker queries, which are its samples
-        if self.optimizer.stochastic:
+        if solver.stochastic:
             # Linear models, which alone take sparse rows, draw no masks by keys.
             none = np.zeros(self.n_rows, dtype=np.uint32)
             keys = none if issparse(rows.X) else row_keys(rows.X)
@@ -161,31 +178,19 @@ class Fitting:
         self.placement = placed(estimator.device, self._work())
         if self.placement.device != "cpu":
             self._move_to_gpu()
-        self.range_test: RangeTest | None = None
-        self.rate: float | None = None
+        self.state: TrainState | None = None
         self.progress: Progress | None = None
-        self.solutions: list[Any] = []  # of an exact solver
+        self.on_epoch: Callable[[Progress], None] | None = None
 
     def _work(self) -> Work:
         """Return what is to be done, for the choice of a device."""
-        X, stochastic = self.rows.X, self.optimizer.stochastic
-        n_rows = self.batch_size if stochastic else self.n_rows
-        n_steps = -(-self.n_rows // n_rows) if stochastic else 1
-        n_epochs = self.max_iter if stochastic else min(self.max_iter, EVALUATIONS)
-        objective = self.objective
+        X, objective = self.rows.X, self.objective
+        n_rows, n_steps = self.solver.steps(self)
         sizes = objective.mask.size, len(objective.shapes)
         row_bytes = 0 if issparse(X) else X[:1].nbytes
-        only_cpu = self.estimator._needs_cpu(self)
+        only_cpu = self.solver.only_cpu or self.estimator._needs_cpu(self)
         dtype = objective.dtype.name
-        return Work(
-            X.shape[0],
-            row_bytes,
-            n_rows,
-            n_steps * n_epochs,
-            *sizes,
-            dtype,
-            only_cpu,
-        )
+        return Work(X.shape[0], row_bytes, n_rows, n_steps, *sizes, dtype, only_cpu)
 
     def _move_to_gpu(self) -> None:
         precision = getattr(self.estimator, "matmul_precision", "highest")
@@ -193,13 +198,6 @@ class Fitting:
         self.objective.device = self.placement.device + rounded
         if isinstance(self.data, Data):
             self.data = replace(self.data, block_bytes=GPU_BLOCK_BYTES)
-
-    @property
-    def batch_size(self) -> int:
-        """Rows of a step of a stochastic optimizer."""
-        size = self.estimator.batch_size
-        most = self.estimator._auto_batch_size if size == "auto" else size
-        return self.n_rows if most is None else min(int(most), self.n_rows)
 
     @property
     def max_iter(self) -> int:
@@ -232,12 +230,12 @@ class Fitting:
         hooks: Hooks | None = None,
     ) -> Fit:
         """Minimise, and call what is to be called after each epoch."""
+        self._check_minibatches(hooks)
+        self.state, self.progress = state, progress
         if hooks is None:
-            return self._minimised(state)
-        self._check_restoring(hooks)
+            return self.solver.solve(self)
         e = self.estimator
         report = reporter(type(e).__name__, e.verbose, self.max_iter)
-        self.progress = progress
 
         def on_epoch(progress: Progress) -> None:
             self.progress = progress
@@ -246,118 +244,31 @@ class Fitting:
 
         hooks.begin()
         try:
-            watched = bool(e.verbose or hooks.callbacks)
-            return self._minimised(state, progress, on_epoch if watched else None)
+            self.on_epoch = on_epoch if e.verbose or hooks.callbacks else None
+            return self.solver.solve(self)
         finally:
             report.close(self.progress)
 
-    def _minimised(
-        self,
-        state: TrainState | None,
-        progress: Progress | None = None,
-        on_epoch: Callable[[Progress], None] | None = None,
-    ) -> Fit:
-        """Minimise with the optimizer, whichever kind it is."""
-        e = self.estimator
-        solved: Fit | None = e._solved(self, on_epoch)
-        if solved is not None:
-            return solved
-        if self.optimizer.stochastic:
-            return fit_stochastic(
-                self.objective,
-                self.optimizer,
-                get_schedule(e.schedule),
-                self.data,
-                self.frame,
-                self._settings(),
-                state=state,
-                progress=progress,
-                score=self._score(),
-                on_epoch=on_epoch,
-            )
-        if e.early_stopping:
-            raise self._no_early_stopping()
-        _check_own_limits(self.optimizer)
-        return fit_full_batch(
-            self.objective,
-            self.optimizer,
-            self.data,
-            self.frame,
-            max_iter=self.max_iter,
-            tol=self.limits.tol or 0.0,
-            max_time=e.max_time,
-            score=self._score(),
-            on_epoch=on_epoch,
-        )
-
-    def in_one_step(
-        self,
-        state: TrainState,
-        objective: float,
-        seconds: float,
-        on_epoch: Callable[[Progress], None] | None,
-    ) -> Fit:
-        """Return the fit of a solver that has no iterations to show."""
-        if self.estimator.early_stopping:
-            raise self._no_early_stopping()
-        validation = self._score()
-        score = None if validation is None else validation(state)
-        epochs = [Epoch(1, objective, score, 1.0)]
-        if on_epoch is not None:
-            patience = Patience(None, self.max_iter)
-            progress = Progress(state, patience, epochs=epochs, seconds=seconds)
-            with suppress(StopIteration):  # asked to stop, where it does anyway
-                on_epoch(progress)
-            progress.reason = StopReason.EXACT
-        return Fit(state, StopReason.EXACT, epochs, executor="numpy")
-
-    def _no_early_stopping(self) -> ParameterError:
-        kind = type(self.optimizer).__name__
-        return ParameterError(
-            f"early_stopping needs a stochastic optimizer. {kind} uses all rows at "
-            "once; set early_stopping=False or optimizer='adam'."
-        )
-
-    def _check_restoring(self, hooks: Hooks) -> None:
-        """Refuse checkpoints of an optimizer whose state is not known."""
-        if hooks.restoring and not self.optimizer.stochastic:
+    def _check_minibatches(self, hooks: Hooks | None) -> None:
+        """Refuse what only an optimizer that takes minibatches can do."""
+        if self.solver.stochastic:
+            return
+        if hooks is not None and hooks.restoring:
             raise ParameterError(
                 f"{type(hooks.restoring[0]).__name__} needs a stochastic optimizer. "
-                f"{type(self.optimizer).__name__} uses all rows at once and takes few "
-                "iterations; remove the callback, or set optimizer='adam'."
+                f"{self.solver.name} uses all rows at once and takes few iterations; "
+                "remove the callback, or set optimizer='adam'."
             )
-
-    def _settings(self) -> Settings:
-        e = self.estimator
-        settings = Settings(
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            schedule_epochs=self.limits.schedule_epochs,
-            tol=self.limits.tol,
-            n_iter_no_change=e.n_iter_no_change,
-            early_stopping=self.held_out is not None and e.early_stopping,
-            shuffle=e.shuffle,
-            seed=self.seed,
-            max_time=e.max_time,
-            max_recoveries=MAX_RECOVERIES if e.on_divergence == "recover" else 0,
-        )
-        self.rate = self.learning_rate(settings)
-        return replace(settings, learning_rate=self.rate)
-
-    def learning_rate(self, settings: Settings) -> float:
-        """Return the initial learning rate; "auto" finds one."""
-        rate = self.estimator.learning_rate
-        if not isinstance(rate, str):
-            return float(rate)
-        if self.range_test is None:
-            self.range_test = find_learning_rate(
-                self.objective, self.optimizer, self.data, self.frame, settings
+        if self.estimator.early_stopping:
+            raise ParameterError(
+                f"early_stopping needs a stochastic optimizer. {self.solver.name} uses "
+                "all rows at once; set early_stopping=False or optimizer='adam'."
             )
-        return self.range_test.suggestion
 
     # --- validation ---------------------------------------------------------------
 
-    def _score(self) -> Callable[[TrainState], float] | None:
+    def score(self) -> Callable[[TrainState], float] | None:
+        """Return what scores the validation rows, if there are any."""
         if self.held_out is None:
             return None
         if self.estimator.scoring == "loss":
@@ -402,26 +313,10 @@ class Fitting:
         estimator.n_outputs_ = self.objective.n_outputs or 1
         estimator._publish()
 
-    def gradient(self, params: Array) -> Array:
-        """Return the gradient of the mean loss (and a quadratic penalty).
-
-        At an exact solution it is that of the dual variables: where a loss has a kink,
-        the slope that balances the penalty.
-        """
-        if not self.solutions:
-            return Evaluation(self.objective, self.data, self.frame)(params)[1]
-        dual = np.array([s.dual for s in self.solutions]) * self.data.w
-        slopes = -(dual @ self.data.X) / self.frame.x_scale
-        parts = [slopes, -dual.sum(axis=1)][: len(self.objective.shapes)]
-        return np.concatenate([part.ravel() for part in parts]) / self.n_rows
-
     def attributes(self, state: TrainState) -> dict[str, Any]:
         """Return what makes a copy of the estimator predict with the given state."""
         probe = copy.copy(self.estimator)
-        params, changed = state.params, state.state
-        if self.optimizer.stochastic:
-            params = self.optimizer.fitted(params, changed["optimizer"])
-        self.fill(params, changed["buffers"])
+        self.fill(self.solver.fitted(state), state.state["buffers"])
         self.publish(probe)
         probe.module_ = copy.deepcopy(self.module).eval()
         before = vars(self.estimator)
@@ -430,11 +325,10 @@ class Fitting:
 
     def report(self, fit: Fit, before: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is to be said of a fit that may continue another one."""
-        rates = [e.learning_rate for e in fit.epochs] if self.rate is not None else []
+        rates = [e.learning_rate for e in fit.epochs if self.solver.stochastic]
         norms = [e.gradient_norm for e in fit.epochs if e.gradient_norm is not None]
-        test = self.range_test
         return {
-            "optimizer": type(self.optimizer).__name__,
+            "optimizer": self.solver.name,
             "executor": fit.executor,
             "device": self.placement.device,
             "device_reason": self.placement.reason,
@@ -444,42 +338,12 @@ class Fitting:
             "best_epoch": fit.best_epoch,
             "loss": None,
             "refit": None,
-            "learning_rate": self.rate,
+            "learning_rate": None,
             "learning_rates": before.get("learning_rates", []) + rates,
             "gradient_norms": (before.get("gradient_norms") or []) + norms or None,
-            "learning_rate_test": None
-            if test is None
-            else {
-                "rates": test.rates.tolist(),
-                "losses": test.losses.tolist(),
-                "suggestion": test.suggestion,
-            },
-            "exact": self._exact(),
+            "learning_rate_test": None,
+            "exact": None,
             "recoveries": [asdict(recovery) for recovery in fit.recoveries],
             "n_traces": fit.n_traces,
+            **self.solver.report(),
         }
-
-    def _exact(self) -> dict[str, Any] | None:
-        """Return what is to be said of exact solutions, if there are any."""
-        found = self.solutions
-        if not found:
-            return None
-        return {
-            "solver": ", ".join(sorted({s.solver for s in found})),
-            "duality_gap": max(s.duality_gap for s in found),
-            "pivots": sum(s.n_pivots for s in found),
-            "passes": max(s.n_passes for s in found),
-            "rows": max(len(s.free_rows) for s in found),
-        }
-
-
-def _check_own_limits(optimizer: Any) -> None:
-    """Refuse limits set on the optimizer: those of the estimator hold."""
-    given, default = optimizer.get_params(), type(optimizer)().get_params()
-    for name in ("max_iter", "tol"):
-        if given[name] != default[name]:
-            kind = type(optimizer).__name__
-            raise ParameterError(
-                f"The {name!r} parameter of {kind} (here {given[name]!r}) is set by "
-                f"the estimator. Set {name} on the estimator instead."
-            )

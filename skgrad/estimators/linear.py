@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from skgrad import nn
-from skgrad.estimators.base import BaseGradientEstimator, uses_minibatches
+from skgrad.estimators.base import BaseGradientEstimator
 from skgrad.estimators.constraints import (
     Features,
     coefficient_bounds,
@@ -21,6 +21,7 @@ from skgrad.estimators.scaling import (
     weighted_mean,
     weighted_mean_and_scale,
 )
+from skgrad.estimators.solving import uses_minibatches
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.losses import KinkedLoss, Loss, SquaredError
 from skgrad.losses.classification import LabelLoss

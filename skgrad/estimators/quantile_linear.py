@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skgrad.core.params import ParamsMixin
-from skgrad.estimators.fitting import Fitting, Rows
+from skgrad.estimators.fitting import Fitting, Rows, Solver
 from skgrad.estimators.linear import BaseGradientLinear
 from skgrad.estimators.parameters import documented
 from skgrad.estimators.quantile_inference import quantile_summary
 from skgrad.estimators.quantiles import QuantileMixin, read_levels
-from skgrad.estimators.scaling import weighted_mean_and_scale
+from skgrad.estimators.scaling import too_large, weighted_mean_and_scale
+from skgrad.estimators.solving import AtOnce, Solution
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
 from skgrad.optim import get_optimizer
@@ -24,16 +23,70 @@ from skgrad.solvers import (
     solve_ordered_quantiles,
     solve_quantiles,
 )
-from skgrad.train import Fit, Frame, TrainState
+from skgrad.train import Frame
 from skgrad.typing import Array
 
 __all__ = ["QuantileRegressor"]
 
 
-class Exact(ParamsMixin):
-    """Stands where an optimizer does: the linear programme is solved as such."""
+class Exact(AtOnce):
+    """Solves the linear programme as such, and proves it."""
 
-    stochastic = False
+    name = "Exact"
+    only_cpu: ClassVar[str] = (
+        "the exact solver of quantile regression runs on the CPU only. Set "
+        "device='cpu', or optimizer='lbfgs'."
+    )
+
+    def __init__(self) -> None:
+        self.solutions: list[QuantileSolution] = []
+
+    def solution(self, work: Fitting) -> Solution:
+        """Return the solution of all levels."""
+        e = work.estimator
+        levels, _ = read_levels(type(e).__name__, e.quantile)
+        together = e.non_crossing == "constrained"
+        solve = solve_ordered_quantiles if together else solve_quantiles
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                found = self.solutions = solve(_problem(work), levels)
+        except FloatingPointError as error:
+            owner = type(e).__name__
+            raise too_large(owner, work.data.X, work.data.y) from error
+        intercept = np.array([s.intercept for s in found]) if e.fit_intercept else None
+        objective = sum(s.objective for s in found) / work.n_rows
+        return Solution(np.array([s.coef for s in found]), intercept, objective)
+
+    def gradient(self, work: Fitting, params: Array) -> Array:
+        """Return that of the dual variables, the slope that balances the penalty."""
+        dual = np.array([s.dual for s in self.solutions]) * work.data.w
+        slopes = -(dual @ work.data.X) / work.frame.x_scale
+        parts = [slopes, -dual.sum(axis=1)][: len(work.objective.shapes)]
+        return np.concatenate([part.ravel() for part in parts]) / work.n_rows
+
+    def report(self) -> dict[str, Any]:
+        """Return what proves the solutions, and what they took."""
+        found = self.solutions
+        exact = {
+            "solver": ", ".join(sorted({s.solver for s in found})),
+            "duality_gap": max(s.duality_gap for s in found),
+            "pivots": sum(s.n_pivots for s in found),
+            "passes": max(s.n_passes for s in found),
+            "rows": max(len(s.free_rows) for s in found),
+        }
+        return {"exact": exact}
+
+
+def _problem(work: Fitting) -> QuantileProblem:
+    e, data, p = work.estimator, work.data, work.data.X.shape[1]
+    penalty = None
+    if e.alpha:
+        factors = work.objective.factors[:p]
+        penalty = e.alpha * work.n_rows * factors * work.frame.x_scale
+    low, high = e._coef_bounds(p)
+    bound = np.isfinite(low).any() or np.isfinite(high).any()
+    bounds = (low, high) if bound else (None, None)
+    return QuantileProblem(data.X, data.y, data.w, e.fit_intercept, penalty, *bounds)
 
 
 @documented(
@@ -218,9 +271,10 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
             )
         return linear
 
+    def _make_solver(self, loss: Loss, module: Any) -> Solver:
+        return Exact() if self._is_exact else super()._make_solver(loss, module)
+
     def _make_optimizer(self, loss: Loss, module: Any) -> Any:
-        if self._is_exact:
-            return Exact()
         if self.non_crossing == "constrained":
             raise ParameterError(
                 "non_crossing='constrained' is a linear programme, and "
@@ -251,64 +305,11 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
         if not self._is_exact:
             super()._start(module, rows, encoded, loss, frame)
 
-    def _needs_cpu(self, work: Fitting) -> str:
-        """Return why a GPU cannot do it, "" if it can."""
-        if isinstance(work.optimizer, Exact):
-            return (
-                "the exact solver of quantile regression runs on the CPU only. Set "
-                "device='cpu', or optimizer='lbfgs'."
-            )
-        return super()._needs_cpu(work)
-
-    def _solved(self, work: Fitting, on_epoch: Any = None) -> Fit | None:
-        """Return the exact fit, if that is what was asked for."""
-        if not isinstance(work.optimizer, Exact):
-            return None
-        began = perf_counter()
-        levels, _ = read_levels(type(self).__name__, self.quantile)
-        together = self.non_crossing == "constrained"
-        solve = solve_ordered_quantiles if together else solve_quantiles
-        try:
-            with np.errstate(over="raise", divide="raise", invalid="raise"):
-                solutions = solve(self._problem(work), levels)
-        except FloatingPointError as error:
-            raise self._too_large(work) from error
-        work.solutions = solutions
-        coef = np.array([s.coef for s in solutions]) * work.frame.x_scale
-        parts = [coef.ravel() + 0.0]  # no zeros with a sign
-        if self.fit_intercept:
-            parts.append(np.array([s.intercept for s in solutions]))
-        state = TrainState(
-            np.concatenate(parts), {"buffers": {}, "optimizer": ()}, epoch=1
-        )
-        value = sum(s.objective for s in solutions) / work.n_rows
-        return work.in_one_step(state, value, perf_counter() - began, on_epoch)
-
-    def _too_large(self, work: Fitting) -> ValueError:
-        X, y = work.data.X, work.data.y
-        return ValueError(
-            f"{type(self).__name__} cannot be fitted in float64: inputs are as large "
-            f"as {np.abs(X).max():.3g} and targets as large as {np.abs(y).max():.3g}. "
-            "Divide them by a power of ten, and look for numbers that stand for "
-            "missing values."
-        )
-
-    def _problem(self, work: Fitting) -> QuantileProblem:
-        data, p = work.data, work.data.X.shape[1]
-        penalty = None
-        if self.alpha:
-            factors = work.objective.factors[:p]
-            penalty = self.alpha * work.n_rows * factors * work.frame.x_scale
-        low, high = self._coef_bounds(p)
-        bound = np.isfinite(low).any() or np.isfinite(high).any()
-        bounds = (low, high) if bound else (None, None)
-        parts = (data.X, data.y, data.w, self.fit_intercept, penalty, *bounds)
-        return QuantileProblem(*parts)
-
     def _store(self, fit, work, final, model, proceed) -> None:
         super()._store(fit, work, final, model, proceed)
-        self._solutions: list[QuantileSolution] = model.solutions
-        gaps = [s.duality_gap for s in model.solutions]
+        exact = model.solver.solutions if self._is_exact else []
+        self._solutions: list[QuantileSolution] = exact
+        gaps = [s.duality_gap for s in exact]
         gaps = gaps or [np.nan] * len(self.quantiles_)
         self.duality_gap_ = gaps[0] if self._single else np.array(gaps)
 

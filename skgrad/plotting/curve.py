@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skgrad.estimators.base import uses_minibatches
+from skgrad.estimators.solving import uses_minibatches
 from skgrad.plotting.models import final_estimator, require
 
 __all__ = ["TrainingCurve"]
