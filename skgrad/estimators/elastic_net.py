@@ -13,7 +13,6 @@ from skgrad.estimators.fitting import Fitting, Rows
 from skgrad.estimators.linear import BaseGradientLinear
 from skgrad.estimators.parameters import documented
 from skgrad.estimators.path_solver import (
-    Choice,
     CoordinateDescent,
     has_row_numbers,
     on_user_scale,
@@ -65,19 +64,19 @@ class BaseElasticNetCV(BaseGradientLinear):
 
     def _store(self, fit, work, final, model, proceed) -> None:
         super()._store(fit, work, final, model, proceed)
-        choice: Choice = work.solver.choice
-        path, alphas = choice.path, choice.path.strengths
-        places = choice.at, choice.best, choice.first
-        self.l1_ratio_ = choice.l1_ratio
-        self.alpha_, self.alpha_min_, self.alpha_1se_ = map(float, alphas[[*places]])
+        found: CoordinateDescent = work.solver
+        path, held_out = found.path, found.held_out
+        self.alpha_, self.l1_ratio_ = found.alpha, found.l1_ratio
+        self.alphas_ = path.strengths
+        self.alpha_min_ = float(self.alphas_[found.best])
+        self.alpha_1se_ = float(self.alphas_[found.first])
         coef, intercept = on_user_scale(work, path)
         single = work.objective.n_outputs is None
-        self.alphas_ = alphas
         self.coef_path_ = coef[:, 0] if single else coef
         self.intercept_path_ = intercept[:, 0] if single else intercept
         self.explained_ = path.explained
-        self.residual_ = float(choice.final.residual[0])
-        table, mean, error = choice.table, choice.mean, choice.error
+        self.residual_ = float(found.final.residual[0])
+        table, mean, error = held_out.table[0], held_out.mean[0], held_out.error[0]
         if self.scoring == "loss":
             self.loss_path_, self.mean_loss_, self.loss_error_ = table, mean, error
         else:

@@ -90,6 +90,10 @@ class HeldOut:
             spread = np.average(squares, axis=2, weights=self.weights)
         return np.asarray(np.sqrt(spread / max(1, len(self.weights) - 1)))
 
+    def on(self, ratio: int, n_strengths: int) -> HeldOut:
+        """Return that of the path at a position, which may have ended before others."""
+        return replace(self, table=self.table[[ratio], :n_strengths])
+
     def best(self) -> tuple[int, int, int]:
         """Return where the best mean is, and the first within a standard error of it.
 

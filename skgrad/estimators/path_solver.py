@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -19,22 +19,7 @@ from skgrad.solvers import Path
 from skgrad.train import StopReason
 from skgrad.typing import Array
 
-__all__ = ["Choice", "CoordinateDescent", "has_row_numbers", "on_user_scale"]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The path of all rows that was chosen, and where on it."""
-
-    path: Path
-    l1_ratio: float
-    best: int  # the strength with the best mean of the folds
-    first: int  # the first within a standard error of it
-    at: int  # the one of them that was chosen
-    final: Path  # its solution, closer to the minimum
-    table: Array  # losses or scores of held-out rows, (n_strengths, n_folds)
-    mean: Array
-    error: Array
+__all__ = ["CoordinateDescent", "has_row_numbers", "on_user_scale"]
 
 
 class CoordinateDescent(AtOnce):
@@ -44,7 +29,13 @@ class CoordinateDescent(AtOnce):
     only_cpu: ClassVar[str] = (
         "regularisation paths run on the CPU only. Set device='cpu'."
     )
-    choice: Choice
+    path: Path  # the one of all rows that was chosen
+    l1_ratio: float
+    held_out: HeldOut  # of that path
+    best: int  # the strength with the best mean of the folds
+    first: int  # the first within a standard error of it
+    alpha: float  # the one of them that was chosen
+    final: Path  # its solution, closer to the minimum
 
     def solution(self, work: Fitting) -> Solution:
         """Return the model of the chosen strength."""
@@ -71,27 +62,25 @@ class CoordinateDescent(AtOnce):
         table = fits.folds(ratios, grids, splits, e.n_jobs, score)
         weights = np.array([fits.w[split.test].sum() for split in splits])
         held_out = HeldOut(table, weights, 1 if scorer is None else -1)
-        which, best, first = _best(e, held_out)
-        at, path = first if e.select == "1se" else best, paths[which]
-        final = fits.polished(path, at, ratios[which], grid)
-        here = which, slice(len(path.strengths))
-        outcome = table[here], held_out.mean[here], held_out.error[here]
-        ratio = float(ratios[which])
-        self.choice = Choice(path, ratio, best, first, at, final, *outcome)
-        residuals += [float(one.residual.max()) for one in (*paths, final)]
+        which, self.best, self.first = _best(e, held_out)
+        self.path, self.l1_ratio = paths[which], float(ratios[which])
+        at = self.first if e.select == "1se" else self.best
+        self.alpha = float(self.path.strengths[at])
+        self.held_out = held_out.on(which, len(self.path.strengths))
+        self.final = fits.polished(self.path, at, ratios[which], grid)
+        residuals += [float(one.residual.max()) for one in (*paths, self.final)]
         return self._solution(work, max(residuals) <= e.tol)
 
     def _solution(self, work: Fitting, reached: bool) -> Solution:
-        e, frame, choice = work.estimator, work.frame, self.choice
-        coef = choice.final.coef[0]
-        scaled, part = coef * frame.x_scale, choice.l1_ratio
+        e, coef, part = work.estimator, self.final.coef[0], self.l1_ratio
+        scaled = coef * work.frame.x_scale
         factors = penalty_factors(e._features(coef.shape[1]), e.penalty_factor)
         l1, l2 = (np.abs(scaled) @ factors).sum(), (scaled**2 @ factors).sum()
-        alpha = float(choice.path.strengths[choice.at])
-        objective = choice.final.loss[0] + alpha * (part * l1 + 0.5 * (1 - part) * l2)
-        intercept = choice.final.intercept[0] if e.fit_intercept else None
+        penalty = part * l1 + 0.5 * (1 - part) * l2
+        objective = float(self.final.loss[0] + self.alpha * penalty)
+        intercept = self.final.intercept[0] if e.fit_intercept else None
         reason = StopReason.CONVERGED if reached else StopReason.MAX_ITER
-        return Solution(coef, intercept, float(objective), reason)
+        return Solution(coef, intercept, objective, reason)
 
 
 def on_user_scale(work: Fitting, path: Path) -> tuple[Array, Array]:
