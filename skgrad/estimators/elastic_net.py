@@ -140,35 +140,18 @@ _OWN = {
         strength and fold.""",
 }
 
-
-@documented(**_OWN)
-class GradientElasticNetCV(GradientRegressorMixin, BaseElasticNetCV):
-    r"""Linear regression with an elastic net, its strength chosen by cross-validation.
-
-    Minimises ``mean_i(w_i * loss(y_i, x_i @ coef + intercept)) + alpha * (l1_ratio *
-    |c|_1 + (1 - l1_ratio) / 2 * |c|²)`` for a decreasing sequence of alpha, for any
-    smooth loss, as :class:`~sklearn.linear_model.ElasticNetCV` and R's glmnet do for
-    some. Computed in float64.
-
-    {parameters}
-
-    Attributes
-    ----------
-    alpha_ : float
+# Fitted attributes of both, for k outputs or classes.
+_FOUND = """alpha_ : float
         The chosen strength.
     l1_ratio_ : float
         The chosen part of L1.
-    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-        Coefficients of the chosen model on the original scale.
-    intercept_ : float or ndarray of shape (n_outputs,)
-        Its intercept; 0 if ``fit_intercept=False``.
     alphas_ : ndarray of shape (n_alphas,)
         The strengths, decreasing. There may be fewer than were asked for: a path ends
         where the loss hardly changes any more.
-    coef_path_ : ndarray of shape (n_alphas, n_features) or (n_alphas, n_outputs, \
+    coef_path_ : ndarray of shape (n_alphas, n_features) or (n_alphas, {k}, \
 n_features)
         Coefficients for each strength, for ``l1_ratio_``.
-    intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, n_outputs)
+    intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, {k})
         Intercepts for each strength.
     loss_path_ : ndarray of shape (n_alphas, n_folds)
         Mean loss of the held-out rows; with another `scoring` it is ``score_path_``.
@@ -180,10 +163,29 @@ n_features)
         within one standard error of it.
     explained_ : ndarray of shape (n_alphas,)
         Part of the training loss of the model without penalised coefficients that each
-        model takes away; for squared error R². Poisson's loss and others leave out
-        constants: what they take away of it is no share of the deviance.
+        model takes away.
     residual_ : float
         How far the chosen model is from the minimum, in the units of `tol`.
+    """
+
+
+@documented(attributes=_FOUND.format(k="n_outputs"), **_OWN)
+class GradientElasticNetCV(GradientRegressorMixin, BaseElasticNetCV):
+    """Linear regression with an elastic net, its strength chosen by cross-validation.
+
+    Minimises ``mean_i(w_i * loss(y_i, x_i @ coef + intercept)) + alpha * (l1_ratio *
+    |c|_1 + (1 - l1_ratio) / 2 * |c|²)`` for a decreasing sequence of alpha, for any
+    smooth loss, as :class:`~sklearn.linear_model.ElasticNetCV` and R's glmnet do for
+    some. Computed in float64.
+
+    {parameters}
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
+        Coefficients of the chosen model on the original scale.
+    intercept_ : float or ndarray of shape (n_outputs,)
+        Its intercept; 0 if ``fit_intercept=False``.
     {attributes}
 
     Notes
@@ -191,7 +193,9 @@ n_features)
     A path has a solver of its own: see :func:`skgrad.solvers.solve_path`. For squared
     error with dense inputs, at least as many rows as features and up to 4000 features
     the rows are read once, and once more by the folds together. ``loss_curve_`` has
-    one entry, the objective of the chosen model.
+    one entry, the objective of the chosen model. ``explained_`` is R² for squared
+    error; Poisson's loss and others leave out constants, and what a model takes away of
+    them is no share of the deviance.
 
     Several parts of L1 have a path and strengths each, as in
     :class:`~sklearn.linear_model.ElasticNetCV`; the best mean of all decides, and
@@ -269,10 +273,11 @@ n_features)
     loss="""str, Loss or callable, default={default}
         "log_loss" (logistic or multinomial), "squared_hinge", "focal", a loss object or
         your own plain function, as in :class:`GradientLinearClassifier`; smooth.""",
+    attributes=_FOUND.format(k="n_classes"),
     **_OWN,
 )
 class GradientElasticNetClassifierCV(GradientClassifierMixin, BaseElasticNetCV):
-    r"""Linear classification with an elastic net, cross-validated.
+    """Linear classification with an elastic net, cross-validated.
 
     Logistic regression, for several classes multinomial, or another smooth loss, with
     ``alpha * (l1_ratio * |c|_1 + (1 - l1_ratio) / 2 * |c|²)`` added to its mean, for a
@@ -285,33 +290,10 @@ class GradientElasticNetClassifierCV(GradientClassifierMixin, BaseElasticNetCV):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes.
-    alpha_ : float
-        The chosen strength.
-    l1_ratio_ : float
-        The chosen part of L1.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         Coefficients of the chosen model on the original scale.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Its intercepts; 0 if ``fit_intercept=False``.
-    alphas_ : ndarray of shape (n_alphas,)
-        The strengths, decreasing; see :class:`GradientElasticNetCV`.
-    coef_path_ : ndarray of shape (n_alphas, n_features) or (n_alphas, n_classes, \
-n_features)
-        Coefficients for each strength, for ``l1_ratio_``.
-    intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, n_classes)
-        Intercepts for each strength.
-    loss_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean loss of the held-out rows; with another `scoring` it is ``score_path_``.
-    mean_loss_, loss_error_ : ndarray of shape (n_alphas,)
-        Its mean over the folds, weighted by their rows, and the standard error; with
-        another `scoring` ``mean_score_, score_error_``.
-    alpha_min_, alpha_1se_ : float
-        As of :class:`GradientElasticNetCV`.
-    explained_ : ndarray of shape (n_alphas,)
-        Part of the training loss of the model without penalised coefficients that each
-        model takes away.
-    residual_ : float
-        How far the chosen model is from the minimum, in the units of `tol`.
     {attributes}
 
     See Also

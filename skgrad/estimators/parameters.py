@@ -298,7 +298,8 @@ def documented(**own: str) -> Any:
     Parameters
     ----------
     **own : str
-        Descriptions that differ from the shared ones.
+        Descriptions that differ from the shared ones; ``attributes`` stands before
+        those that every estimator has.
 
     Returns
     -------
@@ -321,7 +322,8 @@ def documented(**own: str) -> Any:
             shown = f'"{default}"' if isinstance(default, str) else repr(default)
             lines.append(f"    {argument.name} : {text.format(default=shown)}")
         text = cls.__doc__.replace("{parameters}", "\n".join(lines))
-        cls.__doc__ = text.replace("{attributes}", ATTRIBUTES)
+        attributes = own.get("attributes", "") + ATTRIBUTES
+        cls.__doc__ = text.replace("{attributes}", attributes)
         cls._parameter_constraints = {
             a.name: _constraints(a.name, cls) for a in arguments
         }
