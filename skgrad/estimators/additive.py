@@ -25,7 +25,7 @@ from skgrad.estimators.additive_docs import described
 from skgrad.estimators.additive_effects import EffectsMixin
 from skgrad.estimators.additive_fit import AdditiveFit, scale_is_known
 from skgrad.estimators.additive_terms import Table, fitted_terms
-from skgrad.estimators.base import classifier_loss, forget
+from skgrad.estimators.base import forget
 from skgrad.estimators.parameters import NestedParams
 from skgrad.estimators.predictions import ClassifierPredictions, RegressorPredictions
 from skgrad.estimators.scaling import too_large
@@ -35,6 +35,7 @@ from skgrad.estimators.sklearn_private import (
     check_sample_weight,
     fit_context,
 )
+from skgrad.estimators.targets import classifier_loss
 from skgrad.exceptions import DataWarning, ParameterError
 from skgrad.losses import KinkedLoss, Loss, get_loss
 from skgrad.solvers import Smoothness

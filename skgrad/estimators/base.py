@@ -9,16 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from skgrad import nn
 from skgrad.core import random_seed
@@ -27,13 +20,13 @@ from skgrad.estimators.doctor import examine
 from skgrad.estimators.fitting import NO_ROWS, Fitting, Limits, Rows, Solver
 from skgrad.estimators.hooks import Hooks, fit_key
 from skgrad.estimators.html import HTMLMixin
+from skgrad.estimators.input import InputMixin
 from skgrad.estimators.report import FitReport
-from skgrad.estimators.sklearn_private import check_sample_weight, fit_context
-from skgrad.estimators.solving import optimized, uses_minibatches
-from skgrad.estimators.sparse import as_rows, check_dense
+from skgrad.estimators.sklearn_private import fit_context
+from skgrad.estimators.solving import optimized
 from skgrad.estimators.validation import check_validation, split_rows
 from skgrad.exceptions import ParameterError
-from skgrad.losses import FunctionLoss, Loss, get_loss
+from skgrad.losses import Loss, get_loss
 from skgrad.optim import get_optimizer
 from skgrad.train import (
     Data,
@@ -59,15 +52,12 @@ RANKING_REMEDY = (
     "ModuleRanker, which take the query of each row as qid."
 )
 
-# Inputs from which on numbers that are not finite are left to the fit to find: 8 MB.
-MANY_ELEMENTS = 2**20
-
 # Rows predicted at a time: keeps what hidden layers need within some tens of MB.
 PREDICT_ROWS = 2**14
 
 
 class BaseGradientEstimator(
-    HTMLMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+    HTMLMixin, CallbackSupportMixin, InputMixin, metaclass=ABCMeta
 ):
     """Base of the estimators: a module, a loss, an optimizer behind ``fit``.
 
@@ -77,10 +67,6 @@ class BaseGradientEstimator(
 
     # What batch_size="auto" means, where there are as many rows.
     _auto_batch_size: ClassVar[int] = 200
-    # Whether X may be sparse: only a first layer that is linear multiplies it as it is.
-    _takes_sparse: ClassVar[bool] = False
-    # Whether a fit without minibatches begins with sums over all elements of all rows.
-    _sums_all_rows: ClassVar[bool] = False
 
     # --- what subclasses give -----------------------------------------------------
 
@@ -95,10 +81,6 @@ class BaseGradientEstimator(
     @abstractmethod
     def _encode(self, y: Array, loss: Loss) -> tuple[Array, int | None]:
         """Return targets as the loss sees them, and the columns of raw predictions."""
-
-    @abstractmethod
-    def _check_y(self, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Array, Array]:
-        """Return validated inputs, of one of the dtypes, and targets."""
 
     def _make_optimizer(self, loss: Loss, module: nn.Module) -> Any:
         return get_optimizer(self.optimizer)
@@ -331,63 +313,6 @@ class BaseGradientEstimator(
                     "warm_start=False, or clone the estimator, to start anew."
                 )
 
-    def _rows(self, X, y, sample_weight, groups=None, *, dtype, reset) -> Rows:
-        """Return the validated rows with a positive weight."""
-        given = X
-        X, y = self._check_y(X, y, dtype, reset)
-        w = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
-        rows = Rows(X, y, w, groups).present()
-        if reset and rows.X is not X:
-            self._check_seen(given)
-        return rows
-
-    def _looked_at(self, X: Any) -> bool:
-        """Return whether a fit is sure to find what is not finite in its inputs.
-
-        So it is where a linear model sums all rows before anything else: not a number
-        among them makes a mean, or the first gradient, none. To look for it before
-        takes as long as a tenth of a fit of squared error.
-        """
-        known = isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64)
-        if not self._sums_all_rows or not known or X.ndim != 2:
-            return False
-        classes_may_be_absent = getattr(self, "class_weight", None) is not None
-        partly = self.early_stopping or classes_may_be_absent or uses_minibatches(self)
-        return X.size >= MANY_ELEMENTS and not partly
-
-    def _check_seen(self, X: Any) -> None:
-        """Refuse inputs that are not finite and were not looked at before the fit."""
-        if self._looked_at(X):
-            name = type(self).__name__
-            assert_all_finite(X, estimator_name=name, input_name="X")
-
-    def _validated(self, X: Any, *y: Any, **options: Any) -> Any:
-        """Return inputs, and targets if given, as scikit-learn checks them."""
-        if not self._takes_sparse:
-            check_dense(self, X)
-        options["accept_sparse"] = "csr" if self._takes_sparse else False
-        if y and options["reset"]:
-            options["ensure_all_finite"] = not self._looked_at(X)
-        found = validate_data(self, X, *y, **options)
-        return (as_rows(found[0]), *found[1:]) if y else as_rows(found)
-
-    def _given_rows(self, validation: Any, rows: Rows) -> Rows | None:
-        """Return the validation rows that were given, if there are any."""
-        if validation[0] is None:
-            return None
-        given = self._rows(*validation, dtype=rows.X.dtype, reset=False)
-        if given.y.shape[1:] != rows.y.shape[1:]:
-            raise ValueError(
-                f"y has shape {rows.y.shape} and y_val {given.y.shape}: they must have "
-                "the same columns."
-            )
-        return given
-
     def _weighted_by_class(self, rows: Rows) -> Rows:
         """Return training rows with the weights of their classes."""
         return rows
@@ -540,27 +465,3 @@ def forget(estimator: Any) -> None:
     """Delete fitted attributes, so that a fit that fails leaves no model."""
     for name in [n for n in vars(estimator) if n.endswith("_") and n[0] != "_"]:
         delattr(estimator, name)
-
-
-def can_partial_fit(estimator: Any) -> bool:
-    """Return whether partial_fit makes sense; the reason is raised if not."""
-    if not uses_minibatches(estimator):
-        raise AttributeError(
-            f"partial_fit needs a stochastic optimizer. optimizer="
-            f"{estimator.optimizer!r} uses all rows at once; set optimizer='sgd' or "
-            "'adam'."
-        )
-    if getattr(estimator, "conformalize", False):
-        raise AttributeError(
-            "partial_fit changes the model that intervals were corrected for. Set "
-            "conformalize=False."
-        )
-    return True
-
-
-def classifier_loss(loss: Any, n_classes: int) -> Loss:
-    """Return the loss of a classifier; a plain function sees logits."""
-    if callable(loss) and not isinstance(loss, type | Loss):
-        link = "logit" if n_classes == 2 else "multinomial_logit"
-        return FunctionLoss(loss, link=link)
-    return get_loss(loss)

@@ -9,12 +9,13 @@ import numpy as np
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
-from skgrad.estimators.base import BaseGradientEstimator, can_partial_fit
+from skgrad.estimators.base import BaseGradientEstimator
 from skgrad.estimators.doctor import examine
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.queries import check_query_weights, query_codes
 from skgrad.estimators.ranking_metrics import mean_average_precision, mean_ndcg
 from skgrad.estimators.sklearn_private import fit_context, num_samples
+from skgrad.estimators.solving import can_partial_fit
 from skgrad.estimators.targets import checked_numbers
 from skgrad.estimators.validation import split_rows
 from skgrad.exceptions import ParameterError

@@ -28,7 +28,7 @@ from skgrad.train import (
 )
 from skgrad.typing import Array
 
-__all__ = ["AtOnce", "Solution", "optimized", "uses_minibatches"]
+__all__ = ["AtOnce", "Solution", "can_partial_fit", "optimized", "uses_minibatches"]
 
 # Each divides the learning rate by ten.
 MAX_RECOVERIES = 8
@@ -45,6 +45,22 @@ def uses_minibatches(estimator: Any) -> bool:
     if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         return False  # "auto" and the like
     return bool(get_optimizer(optimizer).stochastic)
+
+
+def can_partial_fit(estimator: Any) -> bool:
+    """Return whether partial_fit makes sense; the reason is raised if not."""
+    if not uses_minibatches(estimator):
+        raise AttributeError(
+            f"partial_fit needs a stochastic optimizer. optimizer="
+            f"{estimator.optimizer!r} uses all rows at once; set optimizer='sgd' or "
+            "'adam'."
+        )
+    if getattr(estimator, "conformalize", False):
+        raise AttributeError(
+            "partial_fit changes the model that intervals were corrected for. Set "
+            "conformalize=False."
+        )
+    return True
 
 
 class Minibatches(Solver):

@@ -11,16 +11,17 @@ from sklearn.utils import assert_all_finite, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from skgrad.estimators.base import can_partial_fit, classifier_loss, forget
+from skgrad.estimators.base import forget
 from skgrad.estimators.fitting import Rows
 from skgrad.estimators.multilabel import check_indicators, is_multilabel, per_label
 from skgrad.estimators.predictions import ClassifierPredictions, RegressorPredictions
 from skgrad.estimators.sklearn_private import fit_context
+from skgrad.estimators.solving import can_partial_fit
 from skgrad.exceptions import ParameterError
-from skgrad.losses import Loss
+from skgrad.losses import FunctionLoss, Loss, get_loss
 from skgrad.typing import Array
 
-__all__ = ["GradientClassifierMixin", "GradientRegressorMixin"]
+__all__ = ["GradientClassifierMixin", "GradientRegressorMixin", "classifier_loss"]
 
 
 def _has_distribution(estimator: Any) -> bool:
@@ -32,6 +33,14 @@ def _has_distribution(estimator: Any) -> bool:
             "loss='gaussian_nll' or 'student_t_nll'."
         )
     return True
+
+
+def classifier_loss(loss: Any, n_classes: int) -> Loss:
+    """Return the loss of a classifier; a plain function sees logits."""
+    if callable(loss) and not isinstance(loss, type | Loss):
+        link = "logit" if n_classes == 2 else "multinomial_logit"
+        return FunctionLoss(loss, link=link)
+    return get_loss(loss)
 
 
 def checked_numbers(y: Any) -> Array:

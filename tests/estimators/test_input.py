@@ -83,7 +83,7 @@ def test_wrong_input_raises_the_usual_errors(estimator):
     ids=str,
 )
 def test_many_rows_are_refused_as_few_are(params, value, monkeypatch):
-    monkeypatch.setattr("skgrad.estimators.base.MANY_ELEMENTS", 0)
+    monkeypatch.setattr("skgrad.estimators.input.MANY_ELEMENTS", 0)
     X, y = make_data()
     X[-1, 1] = value
     message = "Input X contains NaN" if np.isnan(value) else "Input X contains infinity"
@@ -96,7 +96,7 @@ def test_many_rows_are_refused_as_few_are(params, value, monkeypatch):
 
 
 def test_absent_rows_must_be_finite_too(monkeypatch):
-    monkeypatch.setattr("skgrad.estimators.base.MANY_ELEMENTS", 0)
+    monkeypatch.setattr("skgrad.estimators.input.MANY_ELEMENTS", 0)
     X, y = make_data()
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match=r"contains NaN\.\nGradientLinearRegressor"):
