@@ -212,7 +212,8 @@ class BaseGradientEstimator(
         fit, _ = self._fit((X, y, sample_weight, groups), limits)
         if fit.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt  # the loop around the call is the user's
-        _warn_of_recoveries(fit)
+        if fit.recoveries:
+            warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=4)
         return self
 
     def _fit(
@@ -454,11 +455,6 @@ class BaseGradientEstimator(
         if self._n_columns is None:
             output = output.reshape(n_rows)
         return frame.raw_prediction(output)
-
-
-def _warn_of_recoveries(fit: Fit) -> None:
-    if fit.recoveries:
-        warnings.warn(recovered(fit.recoveries), ConvergenceWarning, stacklevel=5)
 
 
 def forget(estimator: Any) -> None:

@@ -37,9 +37,7 @@ class Exact(AtOnce):
         "the exact solver of quantile regression runs on the CPU only. Set "
         "device='cpu', or optimizer='lbfgs'."
     )
-
-    def __init__(self) -> None:
-        self.solutions: list[QuantileSolution] = []
+    solutions: list[QuantileSolution]
 
     def solution(self, work: Fitting) -> Solution:
         """Return the solution of all levels."""

@@ -63,16 +63,20 @@ def can_partial_fit(estimator: Any) -> bool:
     return True
 
 
-class Minibatches(Solver):
-    """An optimizer that makes a step after each few rows."""
-
-    stochastic: ClassVar[bool] = True
+class Optimized(Solver):
+    """An optimizer as it is applied to a fit."""
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
         self.name = type(optimizer).__name__
-        self.rate: float | None = None
-        self.range_test: RangeTest | None = None
+
+
+class Minibatches(Optimized):
+    """Steps after each few rows."""
+
+    stochastic: ClassVar[bool] = True
+    rate: float | None = None
+    range_test: RangeTest | None = None
 
     def solve(self, work: Fitting) -> Fit:
         """Make as many epochs as it takes."""
@@ -142,12 +146,8 @@ class Minibatches(Solver):
         return self.range_test.suggestion
 
 
-class AllRows(Solver):
-    """An optimizer that makes a step after all rows."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer
-        self.name = type(optimizer).__name__
+class AllRows(Optimized):
+    """Steps after all rows."""
 
     def solve(self, work: Fitting) -> Fit:
         """Make as many iterations as it takes, from where the module is."""
