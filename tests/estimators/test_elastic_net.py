@@ -38,6 +38,7 @@ from skgrad import (
     losses,
 )
 from skgrad.exceptions import DataWarning, DivergenceError
+from skgrad.train import StopReason
 
 TOL = {"tol": 1e-9}
 FEW = {"alphas": 5, "cv": 3}
@@ -689,12 +690,13 @@ def test_pickles_pipelines_and_searches():
     assert search.best_estimator_.l1_ratio_ in (0.2, 1.0)
 
 
-def test_a_fit_that_ends_too_early_says_so():
+def test_a_fit_that_ends_too_early_says_so(capsys):
     X, y = regression_of("poisson")
-    model = GradientElasticNetCV(loss="poisson", max_iter=1, tol=1e-9, **FEW)
+    model = GradientElasticNetCV(loss="poisson", max_iter=1, tol=1e-9, verbose=1, **FEW)
     with pytest.warns(ConvergenceWarning, match=r"max_iter=1 steps.*Increase max_iter"):
         model.fit(X, y)
     assert not model.fit_report_["converged"]
+    assert StopReason.MAX_ITER.value in capsys.readouterr().out
     assert model.set_params(max_iter=100).fit(X, y).fit_report_["converged"]
 
 
