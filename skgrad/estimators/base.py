@@ -67,6 +67,8 @@ class BaseGradientEstimator(
 
     # What batch_size="auto" means, where there are as many rows.
     _auto_batch_size: ClassVar[int] = 200
+    _is_network: ClassVar[bool] = False
+    _is_path: ClassVar[bool] = False
 
     # --- what subclasses give -----------------------------------------------------
 

@@ -34,6 +34,7 @@ class BaseElasticNetCV(BaseGradientLinear):
         "tol": [Interval(Real, 0, None, closed="neither")],
     }
     _is_path: ClassVar[bool] = True
+    _takes_sparse: ClassVar[bool] = True
     _if_kinked: ClassVar[str] = ""  # what to do then
     optimizer: ClassVar[str] = "auto"
     warm_start: ClassVar[bool] = False
@@ -221,7 +222,6 @@ class GradientElasticNetCV(GradientRegressorMixin, BaseElasticNetCV):
     array([0, 1])
     """
 
-    _takes_sparse: ClassVar[bool] = True
     _if_kinked = (
         "Take 'huber', or fit one strength with GradientLinearRegressor or, for "
         "quantiles, QuantileRegressor."
@@ -310,7 +310,6 @@ class GradientElasticNetClassifierCV(GradientClassifierMixin, BaseElasticNetCV):
     (True, (1, 30))
     """
 
-    _takes_sparse: ClassVar[bool] = True
     _if_kinked = (
         "Take 'squared_hinge', or fit one strength with GradientLinearClassifier."
     )

@@ -25,7 +25,7 @@ from skgrad.estimators.solving import uses_minibatches
 from skgrad.estimators.targets import GradientClassifierMixin, GradientRegressorMixin
 from skgrad.losses import KinkedLoss, Loss, SquaredError
 from skgrad.losses.classification import LabelLoss
-from skgrad.optim import LBFGS, Newton, ProximalNewton, get_optimizer
+from skgrad.optim import LBFGS, Newton, ProximalNewton
 from skgrad.train import Frame
 from skgrad.typing import Array
 
@@ -58,8 +58,6 @@ COUPLED_PARAMETERS = 256
 class BaseGradientLinear(NestedParams, BaseGradientEstimator):
     """Base of the linear models: one Linear layer, computed in float64."""
 
-    _is_network: ClassVar[bool] = False
-    _is_path: ClassVar[bool] = False
     _optimizer_words: ClassVar[tuple[str, ...]] = ("auto",)
 
     def _parameter_dtype(self, rows: Rows):
@@ -106,9 +104,9 @@ class BaseGradientLinear(NestedParams, BaseGradientEstimator):
         return Frame(mean, scale, *target)
 
     def _make_optimizer(self, loss: Loss, module: Any):
-        if not isinstance(self.optimizer, str) or self.optimizer != "auto":
-            return get_optimizer(self.optimizer)
-        return self._full_batch_optimizer(loss, module)
+        if isinstance(self.optimizer, str) and self.optimizer in self._optimizer_words:
+            return self._full_batch_optimizer(loss, module)
+        return super()._make_optimizer(loss, module)
 
     def _full_batch_optimizer(self, loss: Loss, module: Any):
         bound = np.isfinite(self._coef_bounds(module.weight.shape[1])).any()

@@ -24,7 +24,6 @@ class BaseNetwork(NestedParams, BaseGradientEstimator):
     """Base of the networks: scaled inputs, and targets scaled with an identity link."""
 
     _is_network: ClassVar[bool] = True
-    _is_path: ClassVar[bool] = False
 
     def _make_frame(self, rows: Rows, loss: Loss) -> Frame:
         dtype = rows.X.dtype

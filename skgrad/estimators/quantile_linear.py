@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,6 @@ from skgrad.estimators.scaling import too_large, weighted_mean_and_scale
 from skgrad.estimators.solving import AtOnce, Solution
 from skgrad.exceptions import ParameterError
 from skgrad.losses import Loss
-from skgrad.optim import get_optimizer
 from skgrad.solvers import (
     QuantileProblem,
     QuantileSolution,
@@ -280,9 +280,7 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
                 f"l1_ratio={self.l1_ratio:g} does not solve it as one. Set "
                 "optimizer='auto' and l1_ratio=1, or non_crossing='rearrange'."
             )
-        if isinstance(self.optimizer, str) and self.optimizer in ("auto", "smooth"):
-            return self._full_batch_optimizer(loss, module)
-        return get_optimizer(self.optimizer)
+        return super()._make_optimizer(loss, module)
 
     # --- the exact fit ------------------------------------------------------------
 
@@ -293,9 +291,7 @@ class QuantileRegressor(QuantileMixin, BaseGradientLinear):
         frame = Frame.identity(rows.X.shape[1], np.float64)
         if not (self.alpha and self.standardize):
             return frame
-        _, scale = weighted_mean_and_scale(rows.X, rows.w)
-        target = (frame.offset, frame.y_shift, frame.y_scale)
-        return Frame(frame.x_mean, scale, *target)
+        return replace(frame, x_scale=weighted_mean_and_scale(rows.X, rows.w)[1])
 
     def _start(
         self, module, rows: Rows, encoded: Array, loss: Loss, frame: Frame

@@ -180,7 +180,8 @@ class AllRows(Optimized):
 class Solution:
     """A linear model that was found at once, and its objective."""
 
-    coef: Array  # (n_outputs, n_features), of the inputs as they are
+    # Of the inputs as they are, for targets as the loss sees them.
+    coef: Array  # (n_outputs, n_features)
     intercept: Array | None  # (n_outputs,)
     objective: float
     reason: StopReason = StopReason.EXACT
