@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from skgrad.executor.fuse import fuse
 from skgrad.executor.graph import Graph, checked
+from skgrad.executor.held import Carried
 from skgrad.executor.host_memory import HostMemory
 from skgrad.executor.passes import COMPILED_PASSES
 from skgrad.executor.plan import Memory, Plan
@@ -62,11 +63,11 @@ class CompiledExecutor:
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         kinds = tuple(_KINDS[type(v)] for v in varying)
         plan = self.plan(len(carry), kinds)

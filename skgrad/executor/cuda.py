@@ -12,6 +12,7 @@ from skgrad.backend.cuda.backend import backend
 from skgrad.executor.compiled import CompiledExecutor
 from skgrad.executor.device_memory import DeviceMemory
 from skgrad.executor.graph import Graph
+from skgrad.executor.held import Carried
 from skgrad.executor.steps import Rows, StepInput, Table
 from skgrad.typing import Array
 
@@ -54,11 +55,11 @@ class CudaExecutor(CompiledExecutor):
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`.
 
         Rows of arrays that are larger than the device's memory are gathered on the

@@ -41,7 +41,8 @@ class HostMemory:
         self.status = np.zeros(1, dtype=np.int64)
         graph = plan.graph
         first = len(graph.inputs) - len(plan.varying)
-        self.own = {"output": list(map(empty, graph.outputs))}
+        self.outputs = list(map(empty, graph.outputs))
+        self.state: list[Array] = []
         self.hold("input", list(map(empty, graph.inputs[first:])), skip=first)
         self.hold("constant", [plan.lowered.constants])
         self.hold("scratch", [_aligned(plan.arena_bytes)])
@@ -57,19 +58,37 @@ class HostMemory:
             # Half the time of array.ctypes.data, which makes an object for the address.
             self.bases[i] = array.__array_interface__["data"][0]
 
-    def lend(
-        self, kind: str, arrays: Sequence[Array], skip: int = 0, filled: bool = False
-    ) -> None:
+    def lend(self, kind: str, arrays: Sequence[Array], skip: int = 0) -> None:
         """Do the same with arrays that are written: there is no difference here."""
         self.hold(kind, arrays, skip)
 
-    def keep(self, kind: str) -> None:
-        """Let the memories of a kind be ones that nobody reads afterwards."""
-        self.hold(kind, self.own[kind])
+    def keep_outputs(self) -> None:
+        """Let the outputs be ones that nobody reads afterwards."""
+        self.hold("output", self.outputs)
 
-    def placed(self, blocks: Iterable[Iterable[Array]]) -> Iterable[list[Any]]:
-        """Yield arrays of rows: they are used where they are."""
-        return map(list, blocks)
+    def carry(self, arrays: Sequence[Any]) -> None:
+        """Let the first inputs be copies of arrays, which the steps change."""
+        self.state = [np.array(array, order="C") for array in arrays]
+        self.hold("input", self.state)
+
+    def carried(self) -> list[Any]:
+        """Return what the steps made of them."""
+        return self.state
+
+    def placed(self, arrays: Iterable[Array]) -> Iterable[Array]:
+        """Return arrays of rows: they are used where they are."""
+        return arrays
+
+    def sums(self, blocks: Iterable[Iterable[Array]], skip: int) -> list[Array]:
+        """Return the outputs added up over blocks, the inputs from `skip` on."""
+        self.keep_outputs()
+        totals = [np.zeros_like(array) for array in self.outputs]
+        for block in blocks:
+            self.hold("input", list(block), skip)
+            self.execute(0, 1)
+            for total, array in zip(totals, self.outputs, strict=True):
+                np.add(total, array, out=total)
+        return totals
 
     def execute(self, first_step: int, n_steps: int) -> None:
         """Run the code for some steps."""

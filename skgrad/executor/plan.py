@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from skgrad.executor.graph import Graph, Variable
+from skgrad.executor.held import Carried
 from skgrad.executor.instruction import Instruction, Kernel, Slot
 from skgrad.executor.lower import Lowered, lower
 from skgrad.executor.steps import Rows, StepInput, Table
@@ -121,19 +122,26 @@ class Memory(Protocol):
     def hold(self, kind: str, arrays: Sequence[Any], skip: int = 0) -> None:
         """Use arrays as the memories of a kind, from the number `skip` on."""
 
-    def lend(
-        self, kind: str, arrays: Sequence[Array], skip: int = 0, filled: bool = False
-    ) -> None:
-        """Do the same with arrays that are written; `filled` if they are read too."""
+    def lend(self, kind: str, arrays: Sequence[Array], skip: int = 0) -> None:
+        """Do the same with arrays that are written."""
 
-    def keep(self, kind: str) -> None:
-        """Let the memories of a kind be ones that nobody reads afterwards."""
+    def keep_outputs(self) -> None:
+        """Let the outputs be ones that nobody reads afterwards."""
 
-    def placed(self, blocks: Iterable[Iterable[Array]]) -> Iterable[list[Any]]:
-        """Yield arrays of rows as they are to be held, one block after the other."""
+    def carry(self, arrays: Sequence[Carried]) -> None:
+        """Let the first inputs be copies of arrays, which the steps change."""
+
+    def carried(self) -> list[Carried]:
+        """Return what the steps made of them."""
+
+    def placed(self, arrays: Iterable[Array]) -> Iterable[Any]:
+        """Return arrays of rows as they are to be held."""
 
     def execute(self, first_step: int, n_steps: int) -> None:
         """Run the code for some steps; what was lent is written then."""
+
+    def sums(self, blocks: Iterable[Iterable[Array]], skip: int) -> list[Array]:
+        """Return the outputs added up over blocks, the inputs from `skip` on."""
 
 
 class Plan:
@@ -301,39 +309,32 @@ class Plan:
     ) -> list[Array]:
         """Return the outputs added up over blocks."""
         memory = self._memory()
-        outputs = list(map(empty, self.graph.outputs))
-        totals = [np.zeros_like(array) for array in outputs]
         memory.hold("input", [np.ascontiguousarray(a) for a in fixed])
-        memory.lend("output", outputs)
-        for block in memory.placed(map(contiguous, b) for b in blocks):
-            memory.hold("input", block, skip=len(fixed))
-            memory.execute(0, 1)
-            for total, array in zip(totals, outputs, strict=True):
-                np.add(total, array, out=total)
+        totals = memory.sums((map(contiguous, b) for b in blocks), len(fixed))
         self._idle.append(memory)
         return totals
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         memory = self._memory()
-        state = [np.array(a, order="C") for a in carry]
         results = [
             np.empty((len(rows), *v.shape), dtype=v.dtype)
             for v in self.graph.outputs[self.n_carry :]
         ]
-        memory.lend("input", state, filled=True)
-        memory.hold("input", list(map(contiguous, fixed)), skip=len(state))
-        memory.keep("output")
+        memory.carry(carry)
+        memory.hold("input", list(map(contiguous, fixed)), skip=len(carry))
+        memory.keep_outputs()
         memory.hold("rows", [np.ascontiguousarray(rows, dtype=np.int64)])
         self._hold_varying(memory, varying)
         memory.lend("result", results, skip=self.n_carry)
         memory.execute(0, len(rows))
+        state = memory.carried()
         self._idle.append(memory)
         return state, results
 
@@ -348,9 +349,9 @@ class Plan:
                 lasting.append(("source", number, contiguous(given.source)))
             else:
                 lasting.append(("input", first + number, contiguous(given.value)))
-        for placed in memory.placed([[array for *_, array in lasting]]):
-            for (kind, skip, _), array in zip(lasting, placed, strict=True):
-                memory.hold(kind, [array], skip=skip)
+        placed = memory.placed(array for *_, array in lasting)
+        for (kind, skip, _), array in zip(lasting, placed, strict=True):
+            memory.hold(kind, [array], skip=skip)
 
 
 def check_status(name: str, status: Array) -> None:

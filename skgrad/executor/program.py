@@ -13,6 +13,7 @@ from skgrad.exceptions import DTypeError, ParameterError, ShapeError
 from skgrad.executor.compiled import CompiledExecutor
 from skgrad.executor.explain import explained, listed
 from skgrad.executor.graph import Graph, Variable
+from skgrad.executor.held import Carried
 from skgrad.executor.reference import ReferenceExecutor
 from skgrad.executor.steps import StepInput
 from skgrad.executor.work import reference_seconds
@@ -192,16 +193,16 @@ class Program:
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run the program repeatedly, its first outputs fed back as first inputs.
 
         Parameters
         ----------
-        carry : sequence of array
+        carry : sequence of array or Held
             The first inputs of the first step; not changed.
         fixed : sequence of array
             The inputs after them, the same at each step.
@@ -212,8 +213,9 @@ class Program:
 
         Returns
         -------
-        carry : list of array
-            New arrays: the first outputs of the last step.
+        carry : list of array or Held
+            New arrays: the first outputs of the last step. Those of a GPU stay there
+            until they are read, by ``np.asarray``.
         rest : list of array
             The other outputs, each with a leading axis of steps.
 

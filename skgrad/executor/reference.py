@@ -12,6 +12,7 @@ import numpy as np
 from skgrad.backend.base import get_backend
 from skgrad.executor.fuse import FUSED
 from skgrad.executor.graph import Equation, Graph, Variable
+from skgrad.executor.held import Carried
 from skgrad.executor.steps import StepInput, repeated, summed
 from skgrad.typing import Array
 
@@ -79,11 +80,11 @@ class ReferenceExecutor:
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         return repeated(self.run, carry, fixed, varying, rows)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from skgrad.executor.held import Carried
 from skgrad.typing import Array
 
 __all__ = ["Rows", "Same", "StepInput", "Table", "repeated", "summed"]
@@ -89,12 +90,12 @@ StepInput: TypeAlias = Rows | Table | Same
 
 
 def repeated(
-    run: Callable[[Sequence[Array]], list[Array]],
-    carry: Sequence[Array],
+    run: Callable[[Sequence[Any]], list[Array]],
+    carry: Sequence[Carried],
     fixed: Sequence[Array],
     varying: Sequence[StepInput],
     rows: Array,
-) -> tuple[list[Array], list[Array]]:
+) -> tuple[list[Carried], list[Array]]:
     """Run a function of arrays once per step, in Python.
 
     Parameters
@@ -115,11 +116,11 @@ def repeated(
     rest : list of array
         The other outputs, with a leading axis of steps.
     """
-    state = list(carry)
+    state: list[Carried] = list(map(np.asarray, carry))
     rest: list[Array] = []
     for t in range(len(rows)):
         out = run([*state, *fixed, *(v.at(t, rows) for v in varying)])
-        state, results = out[: len(carry)], out[len(carry) :]
+        state[:], results = out[: len(carry)], out[len(carry) :]
         rest = rest or [np.empty((len(rows), *r.shape), dtype=r.dtype) for r in results]
         for table, result in zip(rest, results, strict=True):
             table[t] = result

@@ -10,6 +10,7 @@ import numpy as np
 
 from skgrad.core.tree import TreeDef, tree_flatten, tree_leaves, tree_unflatten
 from skgrad.exceptions import TraceError
+from skgrad.executor.held import Carried
 from skgrad.executor.program import Program
 from skgrad.executor.steps import StepInput, repeated, summed
 from skgrad.executor.trace import trace
@@ -61,11 +62,11 @@ class EagerProgram:
 
     def steps(
         self,
-        carry: Sequence[Array],
+        carry: Sequence[Carried],
         fixed: Sequence[Array],
         varying: Sequence[StepInput],
         rows: Array,
-    ) -> tuple[list[Array], list[Array]]:
+    ) -> tuple[list[Carried], list[Array]]:
         """Run a step for each row of `rows`; see :meth:`Program.steps`."""
         return repeated(self.run, carry, fixed, varying, rows)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from skgrad.core.tree import tree_map
 from skgrad.train.stopping import Patience, StopReason
 from skgrad.typing import Array, Tree
 
@@ -39,6 +42,11 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     schedule: Any = None
+
+    def here(self) -> TrainState:
+        """Return the same state, brought from the GPU if it was left there."""
+        params, state = np.asarray(self.params), tree_map(np.asarray, self.state)
+        return replace(self, params=params, state=state)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from skgrad.core.tree import TreeDef, tree_flatten, tree_leaves, tree_unflatten
 from skgrad.exceptions import GraphError, ParameterError
 from skgrad.executor import Culprit, Table, Traced, culprit_of_steps
+from skgrad.executor.held import Carried, is_finite
 from skgrad.executor.steps import StepInput
 from skgrad.optim import Optimizer
 from skgrad.train.feed import Block, Group
@@ -57,7 +58,7 @@ class Steps:
         """Return the state after the batches and what they sum to.
 
         `groups` hold the batches of each shape, `rates` the learning rates of all
-        steps.
+        steps. The arrays of the state stay where the program ran.
         """
         carry, treedef = tree_flatten((state.params, state.state))
         parts = [np.zeros((1, len(self.sums)))]
@@ -73,7 +74,7 @@ class Steps:
                     carry, self.hyper_leaves, varying, block.rows
                 )
                 parts.append(np.stack(sums, axis=1))
-                if not all(np.isfinite(part).all() for part in (carry[0], parts[-1])):
+                if not all(map(is_finite, (carry[0], parts[-1]))):
                     run = before, self.hyper_leaves, varying, block.rows
                     raise _not_finite(program, run, sums, first)
                 first = last
@@ -130,7 +131,7 @@ class NotFiniteError(Exception):
 
 def _not_finite(
     program: Any,
-    run: tuple[list[Array], list[Array], list[StepInput], Array],
+    run: tuple[list[Carried], list[Array], list[StepInput], Array],
     sums: list[Array],
     first: int,
 ) -> NotFiniteError:
@@ -140,7 +141,9 @@ def _not_finite(
     if program.executor == "eager":  # nothing was traced that could be searched
         step, culprit = bad[0] if len(bad) else len(run[3]) - 1, None
     else:
-        step, culprit = culprit_of_steps(program.graph, *run)
+        before, *rest = run
+        here = list(map(np.asarray, before))
+        step, culprit = culprit_of_steps(program.graph, here, *rest)
     return NotFiniteError(first + int(step), at_start, culprit)
 
 

@@ -205,19 +205,22 @@ def fit_stochastic(
     start = initial_state(objective, optimizer, schedule)
     state = _continued(state, start)
     state = replace(state, params=objective.projected(state.params))
+    # What nobody looks at meanwhile stays on the GPU.
+    watched = any(x is not None for x in (progress, score, on_epoch))
     if progress is None:
         patience = Patience(settings.tol, settings.n_iter_no_change)
         progress = Progress(state, patience, first_epoch=state.epoch)
     feed = feed_of(data, settings, objective.dtype)
     steps = Steps(objective, optimizer, hyper, feed.n_batches * settings.max_iter)
     loss_of = partial(_loss_of, objective, data, frame)
-    run = _Run(steps, feed, schedule, settings, score, progress, start, loss_of)
+    parts = steps, feed, schedule, settings, score, progress, start, loss_of
+    run = _Run(*parts, watched)
     with blas_threads(objective.largest_product(feed.batch_size)):
         progress.reason = run.until_stop(on_epoch)
     interrupted = progress.reason is StopReason.INTERRUPTED
     keep_best = interrupted or settings.early_stopping
     best = progress.best if keep_best else None
-    state = best or progress.state
+    state = (best or progress.state).here()
     return Fit(
         state,
         progress.reason,
@@ -278,6 +281,7 @@ class _Run:
         progress: Progress,
         start: TrainState,
         loss_of: Callable[[TrainState], float | None],
+        watched: bool,
     ) -> None:
         self.steps = steps
         self.feed = feed
@@ -287,6 +291,7 @@ class _Run:
         self.progress = progress
         self.start = start
         self.loss_of = loss_of
+        self.is_watched = watched
         first = progress.first_epoch
         self.last_epoch = first + settings.max_iter
         self.schedule_start = 0 if settings.schedule_epochs else first
@@ -324,6 +329,7 @@ class _Run:
         p.good = p.good or start
         try:
             state, sums = self.steps.run(start, self.feed.groups(start.epoch), rates)
+            state = state.here() if self.is_watched else state
             self.check_growth(state, sums)
         except NotFiniteError as error:
             was = [f" (it was {e.objective:.6g} before)" for e in p.epochs[-1:]]

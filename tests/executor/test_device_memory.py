@@ -1,6 +1,7 @@
 """Programs on a simulated device: arrays go there and back, steps are replayed."""
 
 import gc
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ from skgrad import ops
 from skgrad.backend.cuda.backend import CudaBackend
 from skgrad.executor import Rows, Same, Table, trace
 from skgrad.executor.cuda import CudaExecutor
+from skgrad.executor.held import is_finite
 
 ORDINARY = ("float32 step", "all settings", "scatter_add 0", "argsort 0")
 NAMES = [
@@ -98,6 +100,57 @@ def test_a_step_is_captured_once_and_replayed(device, rows_of_arrays):
         check(*run_steps(program, X, w, rows, rng.normal(size=5)))
 
 
+def test_what_is_handed_on_stays_on_the_device(device, rows_of_arrays):
+    program, X, w, rng = rows_of_arrays
+    program = on(device, program)
+    start = rng.normal(size=5)
+    rows = rng.integers(0, len(X), size=(3, 10, 20))
+    state, states = [start], []
+    for some in rows:
+        state, _ = program.steps(state, [np.array(2.0)], [Rows(X), Rows(w)], some)
+        states.append(state[0])
+    assert device.downloads == device.downloads[:1] * 3  # of what the steps gave
+    for i, held in enumerate(states):  # later steps changed none of them
+        parts = [
+            2 * (X[r] * w[r][:, None]).sum(axis=0) for r in np.vstack(rows[: i + 1])
+        ]
+        assert held.is_finite()
+        np.testing.assert_allclose(held, start + sum(parts), rtol=1e-12, atol=1e-12)
+    # It goes on from what was read, too, and on another device.
+    other = on(SimulatedDevice(), program)
+    for run in (program, other):
+        found, _ = run.steps(
+            [states[0], *state[1:]], [np.array(2.0)], [Rows(X), Rows(w)], rows[1]
+        )
+        np.testing.assert_array_equal(found[0], states[1])
+
+
+def test_what_is_held_frees_its_memory_when_it_is_read(device):
+    program = on(device, trace(lambda x: x * 2.0, np.ones(5120)))
+    rows = np.zeros((3, 0), dtype=np.int64)
+    (held,), _ = program.steps([np.ones(5120)], [], [], rows)
+    used = device.used
+    copy = pickle.loads(pickle.dumps(held))
+    assert isinstance(copy, np.ndarray)
+    assert (copy == 8.0).all()
+    assert device.used == used - 5120 * 8
+    assert np.asarray(held) is np.asarray(held)
+    assert held.is_finite()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_held_knows_whether_it_is_finite(device, bad, dtype):
+    x = np.full(70_000, 3e38, dtype=dtype)
+    program = on(device, trace(lambda x: x * np.ones((), dtype), x))
+    rows = np.zeros((1, 0), dtype=np.int64)
+    for value, finite in ((3e38, True), (bad, False)):
+        x[60_000] = value
+        (held,), _ = program.steps([x], [], [], rows)
+        assert held.is_finite() is finite
+        assert is_finite(np.asarray(held)) is finite
+
+
 def test_carry_and_arguments_are_not_changed(device, rows_of_arrays):
     program, X, w, rng = rows_of_arrays
     start = rng.normal(size=5)
@@ -167,10 +220,27 @@ def test_sums_over_blocks(room):
         x, w = (np.concatenate(part) for part in zip(*blocks, strict=True))
         np.testing.assert_allclose(value, (w * (x @ beta) ** 2).sum(), rtol=1e-12)
         np.testing.assert_allclose(gram, x.T @ (w[:, None] * x), rtol=1e-11)
+    assert len(device.downloads) == 2 * (1 if room == 2**33 else len(blocks))
     n_bytes = blocks[0][0].nbytes
     large = [n for n in device.uploads if n >= n_bytes]
     # Two of the five blocks find room; the other three come anew each time.
     assert len(large) == (5 if room == 2**33 else 2 + 2 * 3)
+
+
+def test_sums_over_the_same_blocks_are_captured(device):
+    rng = np.random.default_rng(0)
+    blocks = [[rng.normal(size=(50, 4))] for _ in range(3)]
+    program = on(device, trace(lambda w, x: (w * x).sum(), 1.0, *blocks[0]))
+    launched = []
+    for w in (1.0, 2.0, 3.0):
+        (total,) = program.sums([np.array(w)], blocks)
+        np.testing.assert_allclose(total, w * np.sum(blocks), rtol=1e-12)
+        launched.append(device.n_launched)
+    assert launched[0] > 0
+    assert launched == launched[:1] * 3  # the others were replayed
+    # Other blocks are no replay of these.
+    (total,) = program.sums([np.array(1.0)], blocks[1:])
+    np.testing.assert_allclose(total, np.sum(blocks[1:]), rtol=1e-12)
 
 
 def test_threads_stream_blocks_of_their_own():

@@ -1,9 +1,11 @@
 """The loop: when it traces, when it stops, what it gives back."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from backend.cuda.simulated import simulated_gpu
 from train.problems import make_problem
 
 from skgrad.core import tree_leaves
@@ -293,3 +295,53 @@ def test_accumulated_batches_are_one_large_batch():
     small = replace(settings, batch_size=4)
     fit = run((objective, data, frame), small, Accumulated(Adam(), n_steps=3))
     np.testing.assert_allclose(fit.params, large.params, rtol=1e-10)
+
+
+# --- on a GPU ---------------------------------------------------------------------
+
+
+def on_a_gpu(problem, *args, **kwargs):
+    problem[0].device = "cuda"
+    with simulated_gpu() as gpu:
+        fit = run(problem, *args, **kwargs)
+    assert fit.executor == "cuda:0"
+    return fit, gpu
+
+
+def test_a_gpu_keeps_the_state_and_ends_where_the_cpu_does():
+    settings = replace(SETTINGS, max_iter=12, batch_size=6)  # a last one of two rows
+    here = run(make_problem(n=20, dropout=0.3, alpha=0.1), settings)
+    there, gpu = on_a_gpu(make_problem(n=20, dropout=0.3, alpha=0.1), settings)
+    leaves = tree_leaves((there.state.params, there.state.state))
+    assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+    np.testing.assert_allclose(there.state.params, here.state.params, rtol=1e-9)
+    assert [e.objective for e in there.epochs] == pytest.approx(
+        [e.objective for e in here.epochs], rel=1e-9
+    )
+    # Parameters and two moments come back at the end, and once for the trace of the
+    # last batch.
+    assert gpu.downloads.count(here.state.params.nbytes) == 3 * 2
+
+
+def test_who_watches_a_fit_on_a_gpu_sees_arrays():
+    seen = []
+
+    def on_epoch(progress):
+        states = (progress.state, progress.best, progress.good)
+        leaves = tree_leaves([(s.params, s.state) for s in states])
+        assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+        seen.append(pickle.loads(pickle.dumps(progress)).state.params)
+
+    fit, _ = on_a_gpu(make_problem(), on_epoch=on_epoch)
+    assert len(seen) == len(fit.epochs)
+    np.testing.assert_array_equal(seen[-1], fit.state.params)
+
+
+def test_a_gpu_finds_the_step_that_is_not_finite():
+    settings = replace(SETTINGS, learning_rate=1e200, max_iter=50)
+    errors = []
+    for of in (run, on_a_gpu):
+        with pytest.raises(DivergenceError) as error:
+            of(make_problem(), settings, SGD())
+        errors.append(str(error.value))
+    assert errors[0] == errors[1]

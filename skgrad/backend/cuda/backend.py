@@ -26,6 +26,7 @@ __all__ = ["CudaBackend", "backend"]
 # A Gram matrix is added up over rows that take so many bytes: they and their weighted
 # copies stay in the cache between the kernel that makes the copy and the product.
 _GRAM_BYTES = 2**24
+_ALIGNMENT = 256
 
 Call: TypeAlias = tuple[int, list[int], list[int]]
 """The number of a function, addresses of its operands, its sizes."""
@@ -168,6 +169,17 @@ class CudaBackend:
         for number, pointers, sizes in calls:
             self._functions[number].call(self, pointers, sizes, [workspace, counter])
 
+    def is_finite(self, address: int, size: int, dtype: str) -> bool:
+        """Return whether an array on the device has no infinite element and no NaN."""
+        number, found = self.kernel(_differences(dtype)), np.empty(1, dtype=dtype)
+        room = self._functions[number].workspace([size])
+        with self.device.active():
+            memory = self.device.allocate(_ALIGNMENT + room)
+            call = number, [address, memory.address], [size]
+            self.call([call], memory.address + _ALIGNMENT, 0)
+            self.device.download(memory.address, found)
+        return bool(np.isfinite(found[0]))
+
     def _compile(self) -> None:
         """Compile what waits for it."""
         with self._lock:
@@ -259,6 +271,13 @@ def _row_scaling(dtype: str) -> KernelSpec:
     matrix, vector = Operand(dtype, "s1"), Operand(dtype, "10")
     product = Binding("({0} * {1})", (0, 1), 2, dtype)
     return KernelSpec(2, (matrix, vector, matrix), 2, (product,), (Output(2, 2),))
+
+
+def _differences(dtype: str) -> KernelSpec:
+    """Return the kernel that adds up x - x: zero, or NaN where x is not finite."""
+    operands = Operand(dtype, "1"), Operand(dtype, "0")
+    zero = Binding("({0} - {0})", (0,), 1, dtype)
+    return KernelSpec(1, operands, 1, (zero,), (Output(1, 1, "sum", (0,)),))
 
 
 def _gram_rows(dtype: str, sizes: Sequence[int]) -> int:

@@ -69,6 +69,9 @@ class Device(Protocol):
     def download(self, address: int, array: Array) -> None:
         """Copy to an array in C order, when all is done that was asked before."""
 
+    def copy(self, source: int, target: int, n_bytes: int) -> None:
+        """Copy on the device, before what is asked for next."""
+
     def functions(self, sources: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Return handles by name, of the functions whose names each source gives."""
 
@@ -127,7 +130,9 @@ class CupyDevice:
 
     def allocate(self, n_bytes: int) -> Buffer:
         """Return memory, of any content."""
-        with self._cuda.Device(self.number):
+        # CuPy hands out again what was freed to the stream that had it: its own may
+        # still be at work on theirs.
+        with self._cuda.Device(self.number), self._stream:
             memory = self._cuda.alloc(max(1, n_bytes))
         return Buffer(memory.ptr, n_bytes, memory)
 
@@ -151,6 +156,10 @@ class CupyDevice:
         """Copy to an array in C order, when all is done that was asked before."""
         self._copy(array.ctypes.data, address, array.nbytes, self._stream)
         self._stream.synchronize()
+
+    def copy(self, source: int, target: int, n_bytes: int) -> None:
+        """Copy on the device, before what is asked for next."""
+        self._copy(target, source, n_bytes, self._stream)
 
     def _copy(self, target: int, source: int, n_bytes: int, stream: Any) -> None:
         runtime = self._cuda.runtime

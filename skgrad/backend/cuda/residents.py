@@ -81,15 +81,15 @@ class Residents:
         self.device = device
         self._kept: dict[int, tuple[weakref.ref[Array], Buffer]] = {}
 
-    def get(self, array: Array) -> Buffer | None:
+    def get(self, array: Array, least: int = _LEAST_BYTES) -> Buffer | None:
         """Return the copy of an array, made at its first use; None without room.
 
-        Small arrays are not kept: they take no time to copy.
+        Arrays with fewer bytes than the least are not kept: they take no time to copy.
         """
         key = id(array)
         if key in self._kept:
             return self._kept[key][1]
-        if array.nbytes < _LEAST_BYTES or not self.fits(array):
+        if array.nbytes < least or not self.fits(array):
             return None
         buffer = self.device.allocate(array.nbytes)
         # The identity is another array's once this one is gone.
@@ -97,6 +97,17 @@ class Residents:
         self.device.upload_beside(array, buffer.address)
         self._kept[key] = alive, buffer
         return buffer
+
+    def all_of(self, blocks: Iterable[Iterable[Array]]) -> list[list[Buffer]] | None:
+        """Return the copies of all arrays, small ones too; None without room."""
+        found: list[list[Buffer]] = []
+        for block in blocks:
+            copies = [self.get(array, least=0) for array in block]
+            kept = [copy for copy in copies if copy is not None]
+            if len(kept) < len(copies):
+                return None
+            found.append(kept)
+        return found
 
     def fits(self, array: Array) -> bool:
         """Return whether there is a copy of an array, or room for one."""

@@ -101,6 +101,12 @@ class Stream:
     def synchronize(self):
         assert self.recorded is None
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
     def begin_capture(self, mode):
         assert mode == "ThreadLocal"
         self.recorded = []

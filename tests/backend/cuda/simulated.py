@@ -68,6 +68,7 @@ class SimulatedDevice:
         self.memory = memory
         self.used = 0
         self.uploads = []  # bytes of each
+        self.downloads = []
         self.n_launched = 0
         self._lock = RLock()
         self._recorded = None
@@ -99,8 +100,13 @@ class SimulatedDevice:
     def upload_beside(self, array, address):
         self.upload(array, address)
 
+    def copy(self, source, target, n_bytes):
+        assert self._recorded is None
+        ctypes.memmove(target, source, n_bytes)
+
     def download(self, address, array):
         assert self._recorded is None
+        self.downloads.append(array.nbytes)
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
 
     def functions(self, sources):
