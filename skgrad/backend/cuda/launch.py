@@ -20,6 +20,7 @@ import numpy as np
 from skgrad.backend.base import KernelSpec, Output
 
 __all__ = [
+    "SIDE_BY_SIDE",
     "THREADS",
     "Launch",
     "Pass",
@@ -32,9 +33,12 @@ __all__ = [
 
 THREADS = 256  # of a block, always: a power of two, as the trees of reductions need
 _WARP = 32
+_SECTOR = 8  # neighbours that read at least 32 bytes in a row, what memory hands out
+_ONE_WAVE = 1024  # blocks that fill most devices; beyond, threads take some elements
 _MOST_BLOCKS = 4096  # some waves of any device; the loops of a kernel do the rest
+SIDE_BY_SIDE = 4  # elements a thread computes side by side
 _SPLIT_BLOCKS = 1024  # blocks a reduction is split into to occupy a device
-_MOST_SPLITS = 256  # so that one block combines them at once
+_MOST_SPLITS = 512  # so that one block combines them at once
 _TURNS = 8  # elements a thread adds before the threads of a block meet
 
 
@@ -149,7 +153,8 @@ def passes(spec: KernelSpec) -> tuple[Pass, ...]:
 
 def blocks(n: int) -> int:
     """Return how many blocks take n elements, at least one of them per thread."""
-    return min(-(-n // THREADS), _MOST_BLOCKS)
+    full = min(-(-n // (THREADS * SIDE_BY_SIDE)), _MOST_BLOCKS)
+    return max(full, min(-(-n // THREADS), _ONE_WAVE))
 
 
 def _power(n: int) -> int:
@@ -160,11 +165,12 @@ def _power(n: int) -> int:
 def lanes(n_kept: int, n_reduced: int, along_reduced: bool) -> int:
     """Return how many elements a block reduces to at once, several threads to each.
 
-    Neighbouring threads read neighbouring elements, at least a warp of them; beyond
-    that, a thread has some elements of its own to reduce.
+    Neighbouring threads read neighbouring elements, at least those that memory hands
+    out together, or a warp of elements that are kept; beyond that, a thread has some
+    elements of its own to reduce.
     """
     if along_reduced:
-        least = min(_WARP, _power(n_reduced))
+        least = min(_SECTOR, _power(n_reduced))
         return THREADS // max(least, _power(-(-n_reduced // _TURNS)))
     side_by_side = min(_WARP, _power(n_kept))
     return THREADS // min(THREADS // side_by_side, _power(n_reduced))

@@ -4,17 +4,20 @@ Loops are flattened: the threads of the grid share out their turns, and each com
 the values an element needs. In a reduction, a thread first adds up elements of its own
 in order, then the threads of a block add theirs in pairs through shared memory, then
 the blocks theirs in a second launch: no atomics, and always one order.
+
+A thread computes some elements side by side before it stores them, so that it waits
+for memory once: a GPU needs more bytes under way than one element of each thread has.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
 from skgrad.backend.base import KernelSpec, Output
-from skgrad.backend.cuda.launch import THREADS, Pass, passes
+from skgrad.backend.cuda.launch import SIDE_BY_SIDE, THREADS, Pass, passes
 from skgrad.backend.cuda.scalar import PRELUDE, TYPES, Block, Scalar, constant
 from skgrad.backend.mathematics.preamble import PREAMBLE, bound
 
@@ -30,11 +33,18 @@ _COMBINE: dict[str, Callable[..., Any]] = {
 }
 
 # The threads of a block as turns of elements that are reduced and lanes of elements
-# that are kept; those that read neighbouring memory are neighbours.
+# that are kept, powers of two; those that read neighbouring memory are neighbours.
 _SHARES = {
-    True: (f"threadIdx.x % ({THREADS} / lanes)", f"threadIdx.x / ({THREADS} / lanes)"),
-    False: ("threadIdx.x / lanes", "threadIdx.x % lanes"),
+    True: ("threadIdx.x & (turns - 1)", "threadIdx.x / turns"),
+    False: ("threadIdx.x / width", "threadIdx.x & (width - 1)"),
 }
+
+# Blocks that a multiprocessor is to hold at least. It bounds registers, and a compiler
+# that is told no bound saves them by waiting for each element before the next is read.
+_LEAST_BLOCKS = 2
+
+# Lines of an element up to which a thread computes some side by side.
+_FEW_LINES = 40
 
 
 def module(functions: Iterable[str]) -> str:
@@ -69,7 +79,8 @@ def function(
         "const long long *step",
         *(f"const long long {size}" for size in sizes),
     ]
-    head = f'extern "C" __global__ void {name}(\n'
+    bounds = f"__launch_bounds__({THREADS}, {_LEAST_BLOCKS})"
+    head = f'extern "C" {bounds} __global__ void {name}(\n'
     return f"{head}{indent(f',{chr(10)}'.join(parameters), '    ')})\n{{\n{body}}}\n"
 
 
@@ -96,7 +107,7 @@ def source(spec: KernelSpec, name: str = "kernel") -> str:
     >>> double = Binding("({0} + {0})", (0,), 1, "float32")
     >>> spec = KernelSpec(1, (vector, vector), 1, (double,), (Output(1, 1),))
     >>> print(source(spec))
-    extern "C" __global__ void kernel_0(
+    extern "C" __launch_bounds__(256, 2) __global__ void kernel_0(
         const float *__restrict__ p0,
         float *__restrict__ p1,
         unsigned char *__restrict__ workspace,
@@ -105,13 +116,33 @@ def source(spec: KernelSpec, name: str = "kernel") -> str:
         const long long lanes,
         const long long splits)
     {
-        const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-        const long long stride = (long long)gridDim.x * blockDim.x;
-        for (long long element = first; element < n0; element += stride) {
-            const long long i0 = element;
-            const float v0 = p0[i0];
-            const float v1 = v0 + v0;
-            p1[i0] = v1;
+        const int first = blockIdx.x * blockDim.x + threadIdx.x;
+        const int stride = gridDim.x * blockDim.x;
+        const long long n_elements = n0;
+        if (first < n_elements) {
+            long long i0 = first;
+            long long by_i0 = stride;
+            #pragma unroll 1
+            for (long long base = first; base < n_elements; base += 4 * stride) {
+                const long long reach = 5 * (long long)stride;
+                const int left = (int)min(n_elements - base, reach);
+                float value0[4];
+                long long place0[4];
+                #pragma unroll
+                for (int u = 0; u < 4; u++) {
+                    const float v0 = p0[i0];
+                    const float v1 = v0 + v0;
+                    value0[u] = v1;
+                    place0[u] = i0;
+                    const bool more = (u + 1) * stride < left;
+                    i0 += (more ? by_i0 : 0);
+                }
+                #pragma unroll
+                for (int u = 0; u < 4; u++) {
+                    const bool here = u * stride < left;
+                    if (here) { p1[place0[u]] = value0[u]; }
+                }
+            }
         }
     }
     <BLANKLINE>
@@ -177,12 +208,16 @@ class _Printer:
     def _constant(self, value: float, dtype: str) -> Scalar:
         return constant(self.block, value, dtype)
 
-    def _element(self, i: int) -> str:
+    def _place(self, i: int) -> str:
+        """Return which element of an operand belongs to the indices."""
         terms = []
         for level, letter in enumerate(self.spec.operands[i].strides):
             if letter != "0":
                 terms.append(f"i{level}" + (f" * s{i}_{level}" * (letter == "s")))
-        return f"p{i}[{' + '.join(terms) or '0'}]"
+        return " + ".join(terms) or "0"
+
+    def _element(self, i: int) -> str:
+        return f"p{i}[{self._place(i)}]"
 
     def _store(self, output: Output, text: str) -> str:
         return f"{self._element(output.operand)} = {text};"
@@ -192,21 +227,67 @@ class _Printer:
     def _stores(self) -> str:
         self._compute(range(1))
         outside = self.block.taken()
-        inside = _indices(tuple(range(self.one.depth)), "element")
+        levels = range(self.one.depth)
         self._compute(range(1, self.one.depth + 1))
-        inside += [*self.block.taken(), *self._stored()]
+        loop = self._loop(_loops(levels), "n_elements", [], self.one.stored)
         return _lines(
             *outside,
-            "const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;",
-            "const long long stride = (long long)gridDim.x * blockDim.x;",
-            "for (long long element = first; "
-            f"element < {_product(range(self.one.depth))}; element += stride) {{",
-            *_inside(inside),
-            "}",
+            "const int first = blockIdx.x * blockDim.x + threadIdx.x;",
+            "const int stride = gridDim.x * blockDim.x;",
+            f"const long long n_elements = {_product(levels)};",
+            *loop,
         )
 
-    def _stored(self) -> list[str]:
-        return [self._store(o, self.values[o.value].text) for o in self.one.stored]
+    def _loop(
+        self,
+        loops: Mapping[str, str],
+        count: str,
+        terms: Sequence[Scalar],
+        stored: Sequence[Output] = (),
+    ) -> list[str]:
+        """Return the turns of a thread over elements of which lines were just printed.
+
+        From ``first`` on it takes each element that comes ``stride`` after the last
+        one. What is computed side by side is all read before any of it is stored; where
+        there are not as many elements left, the last one is computed again.
+        """
+        lines = self.block.taken()
+        n = SIDE_BY_SIDE if len(lines) <= _FEW_LINES else 1
+        declared, computed, used = [], [], []
+        for j, output in enumerate(stored):
+            kind, value = TYPES[self._dtype(output)], self.values[output.value]
+            declared += [f"{kind} value{j}[{n}];", f"long long place{j}[{n}];"]
+            computed += [f"value{j}[u] = {value};"]
+            computed += [f"place{j}[u] = {self._place(output.operand)};"]
+            used += [f"p{output.operand}[place{j}[u]] = value{j}[u];"]
+        for j, term in enumerate(terms):
+            declared += [f"{TYPES[term.dtype]} term{j}[{n}];"]
+            computed += [f"term{j}[u] = {term};"]
+        by = {f"by_{index}": extent for index, extent in loops.items()}
+        turns = [
+            *_indices(loops, "first"),
+            *_indices(by, "stride"),
+            "#pragma unroll 1",
+            f"for (long long base = first; base < {count}; base += {n} * stride) {{",
+            f"    const long long reach = {n + 1} * (long long)stride;",
+            f"    const int left = (int)min({count} - base, reach);",
+            *_inside(declared),
+            "    #pragma unroll",
+            f"    for (int u = 0; u < {n}; u++) {{",
+            *_inside([*lines, *computed], 2),
+            "        const bool more = (u + 1) * stride < left;",
+            *_inside(_advanced(loops), 2),
+            "    }",
+            "    #pragma unroll",
+            f"    for (int u = 0; u < {n}; u++) {{",
+            "        const bool here = u * stride < left;",
+            *_inside([f"if (here) {{ {' '.join(used)} }}"] if used else [], 2),
+            *_inside(self._accumulated() if terms else [], 2),
+            "    }",
+            "}",
+        ]
+        # Where there is nothing, an extent may be zero.
+        return [f"if (first < {count}) {{", *_inside(turns), "}"]
 
     # --- passes that reduce -------------------------------------------------------
 
@@ -215,12 +296,9 @@ class _Printer:
         self._compute(range(1))
         outside = self.block.taken()
         self._compute(range(1, self.one.depth + 1))
-        inside = [
-            *_indices(self.one.over, "reduced"),
-            *self.block.taken(),
-            *self._stored(),
-            *self._accumulated([self.values[o.value] for o in self.one.reduced]),
-        ]
+        terms = [self.values[output.value] for output in self.one.reduced]
+        loops = _loops(self.one.over)
+        inside = self._reduced_loop(loops, "(int)splits", terms, self.one.stored)
         write = [
             "if (splits == 1) {",
             *_inside(self._results()),
@@ -233,7 +311,7 @@ class _Printer:
         ]
         head = [*outside, f"const long long n_reduced = {_product(self.one.over)};"]
         along = self.one.along_reduced
-        return self._function("", self._tree(head, inside, write, along, "splits"))
+        return self._function("", self._tree(head, inside, write, along))
 
     def _combination(self) -> str:
         """Return the function that combines parts."""
@@ -242,9 +320,23 @@ class _Printer:
             self.block.bind(f"part{j}[reduced * n_kept + kept]", self._dtype(output))
             for j, output in self._numbered()
         ]
-        inside = [*self.block.taken(), *self._accumulated(parts)]
-        body = self._tree(head, inside, self._results(), False, "1")
+        inside = self._reduced_loop({"reduced": "n_reduced"}, "1", parts)
+        body = self._tree(head, inside, self._results(), False)
         return self._function("_combine", body)
+
+    def _reduced_loop(
+        self,
+        loops: Mapping[str, str],
+        splits: str,
+        terms: Sequence[Scalar],
+        stored: Sequence[Output] = (),
+    ) -> list[str]:
+        """Return the loop of a thread over elements it adds to its totals."""
+        return [
+            "const int first = blockIdx.y * turns + turn;",
+            f"const int stride = {splits} * turns;",
+            *self._loop(loops, "n_reduced", terms, stored),
+        ]
 
     def _numbered(self) -> Iterable[tuple[int, Output]]:
         return enumerate(self.one.reduced)
@@ -252,23 +344,25 @@ class _Printer:
     def _dtype(self, output: Output) -> str:
         return self.spec.operands[output.operand].dtype
 
-    def _combined(self, output: Output, x: str, y: str) -> list[str]:
-        """Return lines that set x to x and y combined."""
+    def _combined(self, output: Output, x: str, y: str, where: str = "") -> list[str]:
+        """Return lines that set x to x and y combined, where that holds."""
         dtype = self._dtype(output)
         pair = (Scalar(self.block, text, dtype) for text in (x, y))
         total = _COMBINE[output.reduction](*pair)
-        return [*self.block.taken(), f"{x} = {total};"]
+        value = f"{where} ? {total} : {x}" if where else f"{total}"
+        return [*self.block.taken(), f"{x} = {value};"]
 
-    def _accumulated(self, values: Sequence[Scalar]) -> list[str]:
+    def _accumulated(self) -> list[str]:
+        """Return lines that add terms to totals; a choice costs less than a branch."""
         return [
             line
             for j, output in self._numbered()
-            for line in self._combined(output, f"total{j}", values[j].text)
+            for line in self._combined(output, f"total{j}", f"term{j}[u]", "here")
         ]
 
     def _results(self) -> list[str]:
         return [
-            *_indices(self.one.kept, "kept"),
+            *_indices(_loops(self.one.kept), "kept"),
             *(self._store(o, f"shared{j}[threadIdx.x]") for j, o in self._numbered()),
         ]
 
@@ -278,7 +372,6 @@ class _Printer:
         inside: list[str],
         write: list[str],
         along_reduced: bool,
-        splits: str,
     ) -> str:
         """Return the reduction of what ``inside`` adds to totals, for each kept one."""
         turn, lane = _SHARES[along_reduced]
@@ -302,28 +395,26 @@ class _Printer:
                 f"__shared__ {TYPES[self._dtype(o)]} shared{j}[{THREADS}];"
                 for j, o in self._numbered()
             ),
-            f"const int turns = {THREADS} / lanes;",
+            "const int width = (int)lanes;",
+            f"const int turns = {THREADS} / width;",
             f"const int turn = {turn};",
             f"const int lane = {lane};",
             *head,
             f"const long long n_kept = {_product(self.one.kept)};",
             *self._parts(),
-            "for (long long first = blockIdx.x * lanes; first < n_kept; "
-            "first += gridDim.x * lanes) {",
-            "    const long long kept = first + lane;",
+            "for (long long group = blockIdx.x * lanes; group < n_kept; "
+            "group += gridDim.x * lanes) {",
+            "    const long long kept = group + lane;",
             *_inside(self._totals()),
             "    if (kept < n_kept) {",
-            *_inside(_indices(self.one.kept, "kept"), 2),
-            "        for (long long reduced = (long long)blockIdx.y * turns + turn; "
-            f"reduced < n_reduced; reduced += {splits} * turns) {{",
-            *_inside(inside, 3),
-            "        }",
+            *_inside(_indices(_loops(self.one.kept), "kept"), 2),
+            *_inside(inside, 2),
             "    }",
             *(f"    shared{j}[threadIdx.x] = total{j};" for j, _ in self._numbered()),
             f"    {meet('turns')}",
             "    for (int half = turns / 2; half > 0; half /= 2) {",
             "        if (turn < half) {",
-            f"            const int apart = half{'' if along_reduced else ' * lanes'};",
+            f"            const int apart = half{'' if along_reduced else ' * width'};",
             *_inside(pairs, 3),
             "        }",
             f"        {meet('2 * half')}",
@@ -374,16 +465,36 @@ def _product(levels: Iterable[int]) -> str:
     return " * ".join(f"n{k}" for k in levels) or "1"
 
 
-def _indices(levels: Sequence[int], flat: str) -> list[str]:
+def _loops(levels: Iterable[int]) -> dict[str, str]:
+    """Return the names of the indices of loops, and of their extents."""
+    return {f"i{k}": f"n{k}" for k in levels}
+
+
+def _indices(loops: Mapping[str, str], flat: str) -> list[str]:
     """Return lines that split a flat index into those of loops."""
-    lines, rest = [], flat
-    for k in reversed(levels):
-        if k == levels[0]:
-            lines.append(f"const long long i{k} = {rest};")
+    lines, rest, outermost = [], flat, next(iter(loops), "")
+    for index, extent in reversed(loops.items()):
+        if index == outermost:
+            lines.append(f"long long {index} = {rest};")
         else:
-            lines.append(f"const long long i{k} = {rest} % n{k};")
-            lines.append(f"const long long rest{k} = {rest} / n{k};")
-        rest = f"rest{k}"
+            lines.append(f"long long {index} = {rest} % {extent};")
+            lines.append(f"const long long rest_{index} = {rest} / {extent};")
+        rest = f"rest_{index}"
+    return lines
+
+
+def _advanced(loops: Mapping[str, str]) -> list[str]:
+    """Return lines that add a stride to indices, where there is ``more``.
+
+    They divide nothing and branch nowhere, so that a compiler can read ahead.
+    """
+    lines, carry, outermost = [], "", next(iter(loops), "")
+    for index, extent in reversed(loops.items()):
+        lines.append(f"{index} += (more ? by_{index} : 0){carry};")
+        if index != outermost:
+            lines.append(f"const bool over_{index} = {index} >= {extent};")
+            lines.append(f"{index} -= over_{index} ? {extent} : 0;")
+        carry = f" + over_{index}"
     return lines
 
 

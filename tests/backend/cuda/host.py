@@ -24,11 +24,14 @@ from skgrad.backend.cuda.printer import module, source
 
 HEAD = """
 #define __global__
+#define __launch_bounds__(...)
 #define __shared__ static
+#include <algorithm>
 #include <stddef.h>
 #include <ucontext.h>
 #include <utility>
 
+using std::min;
 struct Place { unsigned int x, y, z; };
 static Place threadIdx, blockIdx, blockDim, gridDim;
 static void __syncthreads();
@@ -102,7 +105,15 @@ template <class... A> static void called(void (*kernel)(A...), void **a) {
 
 # An integer that is compared with itself is no NaN, and a kernel does not use all it is
 # given. Products and sums are contracted to multiply-adds, as on a device.
-FLAGS = ["-std=gnu++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wno-unused"]
+FLAGS = [
+    "-std=gnu++17",
+    "-O1",
+    "-shared",
+    "-fPIC",
+    "-Wall",
+    "-Wno-unused",
+    "-Wno-unknown-pragmas",
+]
 FLAGS += ["-Wno-tautological-compare", "-march=native", "-ffp-contract=fast"]
 
 
@@ -110,7 +121,7 @@ def launchers(text):
     """Return the definitions of launchers of the functions in a text."""
     lines = []
     for part in text.split('extern "C" ')[1:]:
-        (name,) = re.findall(r"^__global__ void (\w+)\(", part)
+        name = re.search(r"__global__ void (\w+)\(", part)[1]
         together = "true" if "__syncthreads" in part else "false"
         lines.append(f"LAUNCHER({name}, {together})")
     return "\n".join(lines)
