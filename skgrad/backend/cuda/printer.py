@@ -229,9 +229,9 @@ class _Printer:
         outside = self.block.taken()
         levels = range(self.one.depth)
         self._compute(range(1, self.one.depth + 1))
-        loop = self._loop(_loops(levels), "n_elements", [], self.one.stored)
+        parts = [], self.one.stored, outside
+        loop = self._loop(_loops(levels), "n_elements", *parts)
         return _lines(
-            *outside,
             "const int first = blockIdx.x * blockDim.x + threadIdx.x;",
             "const int stride = gridDim.x * blockDim.x;",
             f"const long long n_elements = {_product(levels)};",
@@ -244,6 +244,7 @@ class _Printer:
         count: str,
         terms: Sequence[Scalar],
         stored: Sequence[Output] = (),
+        before: Sequence[str] = (),
     ) -> list[str]:
         """Return the turns of a thread over elements of which lines were just printed.
 
@@ -252,7 +253,7 @@ class _Printer:
         there are not as many elements left, the last one is computed again.
         """
         lines = self.block.taken()
-        n = SIDE_BY_SIDE if len(lines) <= _FEW_LINES else 1
+        n = SIDE_BY_SIDE if loops and len(lines) <= _FEW_LINES else 1
         declared, computed, used = [], [], []
         for j, output in enumerate(stored):
             kind, value = TYPES[self._dtype(output)], self.values[output.value]
@@ -265,6 +266,7 @@ class _Printer:
             computed += [f"term{j}[u] = {term};"]
         by = {f"by_{index}": extent for index, extent in loops.items()}
         turns = [
+            *before,
             *_indices(loops, "first"),
             *_indices(by, "stride"),
             "#pragma unroll 1",

@@ -219,8 +219,7 @@ class FakeCupy:
         shape = np.array([gx, gy, bx], np.uint32)
 
         def launched():
-            own = values.ctypes.data + 8 * np.arange(n)
-            run(ctypes.c_void_p(own.ctypes.data), ctypes.c_void_p(shape.ctypes.data))
+            host.call(run, values.ctypes.data + 8 * np.arange(n), shape)
 
         self.streams[stream].do(launched)
 

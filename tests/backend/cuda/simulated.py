@@ -60,12 +60,17 @@ def multiply(dtype, pointers, sizes, add, bits=23):
 
 
 class SimulatedDevice:
-    """See ``skgrad.backend.cuda.device.Device``."""
+    """See ``skgrad.backend.cuda.device.Device``.
+
+    One that is checked finds races, and what reaches beyond the memory of the device.
+    """
 
     name = "cuda:0"
 
-    def __init__(self, memory=2**33):
+    def __init__(self, memory=2**33, checked=False):
         self.memory = memory
+        self.checked = checked
+        self.known = {}  # where memory begins, and where it ends
         self.used = 0
         self.uploads = []  # bytes of each
         self.downloads = []
@@ -85,8 +90,9 @@ class SimulatedDevice:
     def allocate(self, n_bytes):
         memory = np.full(n_bytes + 256, 0xA5, dtype=np.uint8)
         self.used += n_bytes
-        start = -memory.ctypes.data % 256
-        return _Freed(memory.ctypes.data + start, n_bytes, memory, self)
+        address = memory.ctypes.data + -memory.ctypes.data % 256
+        self.known[address] = address + n_bytes
+        return _Freed(address, n_bytes, memory, self)
 
     def pinned(self, n_bytes):
         return np.full(n_bytes, 0xA5, dtype=np.uint8)
@@ -110,18 +116,19 @@ class SimulatedDevice:
         ctypes.memmove(array.ctypes.data, address, array.nbytes)
 
     def functions(self, sources):
-        library = host.build(module(sources))
+        library = host.build(module(sources), *(host.CHECKED if self.checked else ()))
         names = [name for names in sources.values() for name in names]
-        return {name: getattr(library, f"launch_{name}") for name in names}
+        return {name: (library, f"launch_{name}") for name in names}
 
     def launch(self, function, grid, cells):
         def launched():
             values = np.array(cells, np.int64)
             places = values.ctypes.data + 8 * np.arange(values.size)
             shape = np.array([*grid, THREADS], np.uint32)
-            function(
-                ctypes.c_void_p(places.ctypes.data), ctypes.c_void_p(shape.ctypes.data)
-            )
+            library, name = function
+            if self.checked:
+                host.know(library, self.known)
+            host.call(getattr(library, name), places, shape)
 
         self._do(launched)
 
@@ -157,6 +164,7 @@ class _Freed(Buffer):
 
     def __del__(self):
         self.device.used -= self.n_bytes
+        self.device.known.pop(self.address)
         self._owner[...] = 0x5A
 
 
