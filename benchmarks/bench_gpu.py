@@ -39,7 +39,6 @@ import torch
 
 import skgrad
 from skgrad import losses, nn, optim, train
-from skgrad.train.data import GPU_BLOCK_BYTES
 from skgrad.train.evaluation import Evaluation
 
 HERE = Path(__file__).parent
@@ -267,7 +266,7 @@ def many_rows(options):
         None,
         device=options.device,
     )
-    data = train.Data(X, y, np.ones(n), block_bytes=GPU_BLOCK_BYTES)
+    data = train.Data(X, y, np.ones(n))
     evaluation = Evaluation(objective, data, train.Frame.identity(p, "float64"), 100)
     began = time.perf_counter()
     evaluation(np.zeros(p + 1))

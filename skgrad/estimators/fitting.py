@@ -31,7 +31,6 @@ from skgrad.train import (
     mode,
     row_keys,
 )
-from skgrad.train.data import GPU_BLOCK_BYTES
 from skgrad.train.evaluation import EVALUATIONS, Evaluation
 from skgrad.typing import Array
 
@@ -196,8 +195,6 @@ class Fitting:
         precision = getattr(self.estimator, "matmul_precision", "highest")
         rounded = "" if precision == "highest" else f"/{precision}"
         self.objective.device = self.placement.device + rounded
-        if isinstance(self.data, Data):
-            self.data = replace(self.data, block_bytes=GPU_BLOCK_BYTES)
 
     @property
     def max_iter(self) -> int:

@@ -100,6 +100,23 @@ class Program:
         """Estimated seconds of one run on the reference executor, from shapes alone."""
         return reference_seconds(self.graph)
 
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory of one run beside arguments and results; 0 on the reference executor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgrad.executor import trace
+        >>> program = trace(lambda x: (x.T @ x).sum() + x.sum(), np.zeros((9, 4)))
+        >>> program.on("cpu").scratch_bytes
+        192
+        """
+        executor = self._executor
+        if not isinstance(executor, CompiledExecutor):
+            return 0
+        return executor.plan().arena_bytes
+
     def on(self, executor: str) -> Program:
         """Return the same program on another executor.
 

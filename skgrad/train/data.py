@@ -18,9 +18,6 @@ __all__ = ["Data", "row_keys"]
 # is computed from it stay in the cache.
 BLOCK_BYTES = 2**21
 
-# On a GPU a block is to take longer than its launches do.
-GPU_BLOCK_BYTES = 2**28
-
 # Each block of sparse rows gives a dense gradient, as long as there are columns: that
 # is to be little beside the products, and few rows are nothing beside the columns.
 SPARSE_ROWS, SPARSE_BLOCKS = 2**14, 8
@@ -44,7 +41,8 @@ class Data:
     keys : array of shape (n_samples,), optional
         uint32 identities of the rows, see :func:`row_keys`.
     block_bytes : int, default=None
-        Size of the inputs of a block, see :meth:`blocks`; 2 MB by default.
+        Size of the inputs of a block, see :meth:`blocks`; by default 2 MB, and what is
+        computed in it at once on a GPU.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 
 from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_leaves, tree_map
-from skgrad.exceptions import ParameterError
-from skgrad.executor import Culprit, Traced, culprit_of_sums
+from skgrad.exceptions import ParameterError, TraceError
+from skgrad.executor import Culprit, Traced, culprit_of_sums, trace
 from skgrad.losses import SquaredError
 from skgrad.nn import Dropout
+from skgrad.ops import SparseRows
 from skgrad.train.curvature import Curvature, product_sums
 from skgrad.train.data import Data
 from skgrad.train.objective import Frame, Objective, batch_of, mode
@@ -22,6 +24,12 @@ from skgrad.train.queries import Queries
 from skgrad.typing import Array, Shape
 
 __all__ = ["Evaluation"]
+
+# On a GPU a block is to take longer than its launches do: rows of so many bytes, unless
+# what is computed from them takes more.
+GPU_BLOCK_BYTES, GPU_SCRATCH_BYTES = 2**29, 2**30
+# Rows that tell how much that is.
+PROBE_ROWS = 256
 
 # Few fits take more evaluations than this, whatever they are allowed.
 EVALUATIONS = 10
@@ -46,6 +54,8 @@ class Evaluation:
         self.curvature = Curvature(objective)
         self.hyper = objective.hyper(frame)
         self.buffers = objective.buffers()
+        if isinstance(data, Data) and objective.device != "cpu":
+            self.data = data = self._in_large_blocks(data)
         self.weight = float(np.sum(data.w, dtype=np.float64))
         self.quadratic = type(objective.loss) is SquaredError
         n_runs = data.n_blocks * min(max_iter, EVALUATIONS)
@@ -57,6 +67,23 @@ class Evaluation:
         self._groups: list[tuple[Data, list[list[Array]]]] = []
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
         self._not_finite_at: Array | None = None
+
+    def _in_large_blocks(self, data: Data) -> Data:
+        """Return data in blocks of a size for GPUs, the same for all of them."""
+        if data.block_bytes is not None or isinstance(data.X, SparseRows):
+            return data
+        o = self.objective
+        before = self._before(o.parameters())
+        rows = batch_of(data.rows(slice(0, PROBE_ROWS)))
+        try:
+            with mode(o.module, training=True), entered(RandomScope(0)):
+                probe = trace(o.sums_and_gradient, *before, rows).on(o.device)
+        except TraceError:
+            return data
+        row_bytes = data.X[:1].nbytes
+        scratch = max(1, probe.scratch_bytes / min(PROBE_ROWS, len(data)))
+        most = GPU_SCRATCH_BYTES / scratch * row_bytes
+        return replace(data, block_bytes=int(min(GPU_BLOCK_BYTES, most)))
 
     def on(self, data: Data) -> Evaluation:
         """Return the same objective of other rows, in blocks of the same size."""

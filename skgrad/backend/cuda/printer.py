@@ -229,8 +229,8 @@ class _Printer:
         outside = self.block.taken()
         levels = range(self.one.depth)
         self._compute(range(1, self.one.depth + 1))
-        parts = [], self.one.stored, outside
-        loop = self._loop(_loops(levels), "n_elements", *parts)
+        stored = self.one.stored
+        loop = self._loop(_loops(levels), "n_elements", [], stored, before=outside)
         return _lines(
             "const int first = blockIdx.x * blockDim.x + threadIdx.x;",
             "const int stride = gridDim.x * blockDim.x;",
@@ -475,7 +475,7 @@ def _loops(levels: Iterable[int]) -> dict[str, str]:
 def _indices(loops: Mapping[str, str], flat: str) -> list[str]:
     """Return lines that split a flat index into those of loops."""
     lines, rest, outermost = [], flat, next(iter(loops), "")
-    for index, extent in reversed(loops.items()):
+    for index, extent in reversed([*loops.items()]):
         if index == outermost:
             lines.append(f"long long {index} = {rest};")
         else:
@@ -491,7 +491,7 @@ def _advanced(loops: Mapping[str, str]) -> list[str]:
     They divide nothing and branch nowhere, so that a compiler can read ahead.
     """
     lines, carry, outermost = [], "", next(iter(loops), "")
-    for index, extent in reversed(loops.items()):
+    for index, extent in reversed([*loops.items()]):
         lines.append(f"{index} += (more ? by_{index} : 0){carry};")
         if index != outermost:
             lines.append(f"const bool over_{index} = {index} >= {extent};")
