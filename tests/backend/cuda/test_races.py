@@ -5,6 +5,7 @@ import pytest
 from backend.cuda.programs import CASES, made
 from backend.cuda.simulated import SimulatedDevice
 
+from skgrad.backend.base import Binding, KernelSpec, Operand, Output
 from skgrad.backend.cuda.backend import CudaBackend
 from skgrad.backend.cuda.launch import THREADS
 from skgrad.backend.cuda.printer import function
@@ -28,6 +29,40 @@ def test_programs_do_not(name):
     for f, e in zip(case.run(program), expected, strict=True):
         tol = case.rtol if e.dtype.kind == "f" else 0
         np.testing.assert_allclose(f, e, rtol=tol, atol=tol)
+
+
+SHAPES = [(1, 20_000), (20_000, 1), (300, 70), (70, 300), (3000, 3)]
+
+
+@pytest.mark.parametrize("over", [(0,), (1,), (0, 1)])
+def test_reductions_of_many_elements_do_not(over, rng):
+    target = Operand("float64", "".join("0" if k in over else "s" for k in range(2)))
+    matrix, square = (
+        Operand("float64", "s1"),
+        Binding("({0} * {0})", (0,), 2, "float64"),
+    )
+    outputs = Output(1, 1, "sum", over), Output(0, 2, "max", over), Output(1, 0)
+    spec = KernelSpec(2, (matrix, target, target), 1, (square,), outputs)
+    device = SimulatedDevice(checked=True)
+    backend = CudaBackend(device)
+    number = backend.kernel(spec)
+    for shape in SHAPES:
+        x = rng.normal(size=shape)
+        totals = [np.zeros([1 if k in over else n for k, n in enumerate(shape)])] * 2
+        strides = [s // 8 for k, s in enumerate(totals[0].strides) if k not in over]
+        memory = [device.allocate(array.nbytes) for array in (x, *totals)]
+        device.upload(x, memory[0].address)
+        sizes = [*shape, shape[1], *strides, *strides]
+        call = number, [m.address for m in memory], sizes
+        workspace = device.allocate(backend.workspace_of([call]))
+        backend.call([call], workspace.address, 0)
+        found = [np.empty_like(array) for array in (x, *totals)]
+        for m, array in zip(memory, found, strict=True):
+            device.download(m.address, array)
+        np.testing.assert_array_equal(found[0], x * x)
+        expected = (x * x).sum(axis=over, keepdims=True)
+        np.testing.assert_allclose(found[1], expected, rtol=1e-12)
+        np.testing.assert_array_equal(found[2], x.max(axis=over, keepdims=True))
 
 
 # --- what is found ----------------------------------------------------------------
