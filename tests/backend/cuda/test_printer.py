@@ -9,6 +9,7 @@ from backend.cuda import host
 from hypothesis import given, settings
 
 from skgrad.backend.base import Binding, KernelSpec, Operand, Output
+from skgrad.backend.cuda.launch import SIDE_BY_SIDE
 from skgrad.backend.cuda.printer import module, source
 
 
@@ -109,6 +110,18 @@ def test_devices_compute_as_ieee_754_says(tmp_path):
         re.findall(r"[\w.]+", code)
     )
     assert not re.search(r"\.ftz|\.approx|\.full|\.f64\b|\batom", code)
+
+
+def test_a_thread_reads_some_elements_before_it_stores_one(tmp_path):
+    """Updates in place as well: memory is waited for once, and divided is nothing."""
+    matrix, row = Operand("float32", "s1"), Operand("float32", "01")
+    total = Binding("({0} + {1})", (0, 1), 2, "float32")
+    spec = KernelSpec(2, (matrix, row), 2, (total,), (Output(2, 0),))
+    path = tmp_path / "kernel"
+    assert host.device_code(module([source(spec)]), path, "-ptx", "-arch=sm_80") == ""
+    loop = path.read_text().rpartition("ld.param")[2].rpartition("div.")[2]
+    accesses = re.findall(r"\b(ld|st)\.global", loop)
+    assert accesses == ["ld"] * 2 * SIDE_BY_SIDE + ["st"] * SIDE_BY_SIDE
 
 
 def test_nothing_in_a_kernel_is_a_size():
