@@ -7,8 +7,7 @@ leaf. Dicts are walked in sorted key order, so equal dicts have equal structures
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from skgrad.exceptions import ShapeError
 from skgrad.typing import Tree
@@ -16,8 +15,7 @@ from skgrad.typing import Tree
 __all__ = ["TreeDef", "tree_flatten", "tree_leaves", "tree_map", "tree_unflatten"]
 
 
-@dataclass(frozen=True)
-class TreeDef:
+class TreeDef(NamedTuple):
     """The structure of a tree, without its leaves; hashable and comparable."""
 
     kind: type | None
@@ -25,7 +23,8 @@ class TreeDef:
     children: tuple[TreeDef, ...] = ()
 
 
-_LEAF = TreeDef(None)
+_LEAF, _NONE = TreeDef(None), TreeDef(type(None))
+_SEQUENCES = (list, tuple)  # `list | tuple` would be made anew for each node
 
 
 def tree_flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
@@ -55,12 +54,12 @@ def tree_flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
 
 def _flatten(tree: Tree, leaves: list[Any]) -> TreeDef:
     if tree is None:
-        return TreeDef(type(None))
+        return _NONE
     if isinstance(tree, dict):
         keys = tuple(sorted(tree))
-        return TreeDef(dict, keys, tuple(_flatten(tree[k], leaves) for k in keys))
-    if isinstance(tree, list | tuple):
-        return TreeDef(type(tree), (), tuple(_flatten(t, leaves) for t in tree))
+        return TreeDef(dict, keys, tuple([_flatten(tree[k], leaves) for k in keys]))
+    if isinstance(tree, _SEQUENCES):
+        return TreeDef(type(tree), (), tuple([_flatten(t, leaves) for t in tree]))
     leaves.append(tree)
     return _LEAF
 
