@@ -41,8 +41,10 @@ class NumpyBackend(ArrayBackend):
         if arrays and x.dtype == y.dtype and y.dtype in _WORDS:
             word = _WORDS[y.dtype]
             if x.view(word) == 0:
-                out: Array = (y.view(word) & (c.astype(word) - word(1))).view(y.dtype)
-                return out
+                # 0 where the condition holds, -1, which is all bits, elsewhere.
+                bits: Array = (c.view(np.int8) - np.int8(1)).astype(word)
+                bits &= y.view(word)
+                return bits.view(y.dtype)
         return np.where(c, x, y)
 
     def _sum(self, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:

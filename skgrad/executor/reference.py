@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from skgrad.backend.base import get_backend
+from skgrad.core.primitive import Abstract
 from skgrad.executor.fuse import FUSED
 from skgrad.executor.graph import Equation, Graph, Variable
 from skgrad.executor.held import Carried
@@ -18,7 +20,9 @@ from skgrad.typing import Array
 
 __all__ = ["ReferenceExecutor"]
 
-Call = tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+# What is called, what gets its operands out of the slots in one call of C, where its
+# outputs go, and the slots that nobody reads afterwards.
+Call = tuple[Callable[..., Any], Callable[..., Any], int | slice, tuple[int, ...]]
 
 
 class _Schedule(NamedTuple):
@@ -62,18 +66,11 @@ class ReferenceExecutor:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs for inputs that are not checked."""
         schedule = self._schedule
-        slots: list[Any] = [None] * schedule.n_slots
-        slots[: len(arrays)] = arrays
-        for i, value in enumerate(self.graph.constants.values(), start=len(arrays)):
-            slots[i] = value
+        slots: list[Any] = [*arrays, *self.graph.constants.values()]
+        slots += [None] * (schedule.n_slots - len(slots))
         with np.errstate(all="ignore"):
-            for kernel, sources, targets, dead in schedule.calls:
-                out = kernel(*[slots[i] for i in sources])
-                if len(targets) == 1 and not isinstance(out, tuple):
-                    slots[targets[0]] = out
-                else:
-                    for i, array in zip(targets, out, strict=True):
-                        slots[i] = array
+            for kernel, operands, targets, dead in schedule.calls:
+                slots[targets] = kernel(*operands(slots))
                 for i in dead:
                     slots[i] = None
         return [np.asarray(slots[i]) for i in schedule.outputs]
@@ -116,9 +113,28 @@ def _scheduled(graph: Graph) -> _Schedule:
         targets = tuple(slots[v] for v in equation.outputs)
         dead = tuple(i for i in {*sources, *targets} if i not in alive)
         alive.update(dead)
-        calls.append((_function(equation), sources, targets, dead))
+        where = _several(targets) if _gives_tuple(equation) else targets[0]
+        calls.append((_function(equation), _getter(sources), where, dead))
     outputs = tuple(slots[v] for v in graph.outputs)
     return _Schedule(calls[::-1], len(slots), outputs)
+
+
+def _getter(sources: tuple[int, ...]) -> Callable[..., Any]:
+    """Return what gets the values of some slots, as a sequence also of one or none."""
+    return itemgetter(*sources) if len(sources) > 1 else itemgetter(_several(sources))
+
+
+def _several(neighbours: tuple[int, ...]) -> slice:
+    return slice(neighbours[0], neighbours[-1] + 1) if neighbours else slice(0)
+
+
+def _gives_tuple(equation: Equation) -> bool:
+    """Return whether the outputs come as a tuple: a single one may, too."""
+    primitive = equation.primitive
+    if primitive.expression is not None:
+        return False
+    rule = primitive.shape_rule(*equation.inputs, **equation.params)
+    return not isinstance(rule, Abstract)
 
 
 def _function(equation: Equation) -> Callable[..., Any]:
