@@ -105,16 +105,18 @@ class Primitive:
         """
         out = current().process(self, args, params)
         several = isinstance(out, tuple)
-        node = None
-        if self.vjp is not None and [a for a in args if a._node is not None]:
-            first = out[0] if several else out
-            if is_recording() and first.dtype.kind == "f":
-                node = Node(self, args, params, out if several else (out,))
         index = CONSTANT  # what was computed from constants alone is one
+        depends = False
         for arg in args:
             if arg._index >= 0:
                 index = 0
-                break
+            if arg._node is not None:
+                depends = True
+        node = None
+        if depends and self.vjp is not None and is_recording():
+            first = out[0] if several else out
+            if first.dtype.kind == "f":
+                node = Node(self, args, params, out if several else (out,))
         if several:
             return tuple(box(data, node, index or i) for i, data in enumerate(out))
         return box(out, node, index)

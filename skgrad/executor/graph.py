@@ -85,8 +85,7 @@ class Variable:
         raise TraceError("A traced tensor has no truth value.")
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
+class Equation(NamedTuple):
     """One instruction of a graph: ``outputs = primitive(inputs, **params)``.
 
     Parameters

@@ -134,8 +134,7 @@ def scatter_slice(low: Lowering, equation: Equation) -> bool:
     target = low.target(equation.outputs[0])
     low.emit("fill_zero", [], target, sizes=(n_bytes(equation.outputs[0]),))
     view = low.views[equation.inputs[0]]
-    part = replace(
-        equation,
+    part = equation._replace(
         inputs=equation.outputs,
         outputs=equation.inputs,
         params={"slices": equation.params["slices"]},

@@ -41,7 +41,7 @@ class Tracer:
         self.constants: dict[Variable, Any] = {}
         self._lifted: dict[int, Variable] = {}
         self._start = leaf_node().id
-        self._frames: dict[Variable, Frame | None] = {}
+        self._frames: dict[Variable, Frame] = {}
         self._differentiated: Frame | None = None
 
     def variable(self, abstract: Any) -> Variable:
@@ -61,13 +61,14 @@ class Tracer:
         self, primitive: Primitive, args: tuple[Value, ...], params: dict[str, Any]
     ) -> Any:
         """Record an equation and return the variables of its outputs."""
-        inputs = tuple(self.lift(arg, primitive.name) for arg in args)
+        inputs = tuple([self.lift(arg, primitive.name) for arg in args])
         expected = _expected(primitive, inputs, params)
         several = not isinstance(expected, Abstract)
         outputs = tuple(map(self.variable, expected if several else (expected,)))
         frame = self._differentiated or user_frame(sys._getframe(1))
         self.equations.append(Equation(primitive, inputs, params, outputs, frame))
-        self._frames.update(dict.fromkeys(outputs, frame))
+        if frame is not None:
+            self._frames.update(dict.fromkeys(outputs, frame))
         return outputs if several else outputs[0]
 
     def differentiating(self, node: Node | None) -> None:
@@ -114,12 +115,12 @@ def _expected(
     """Return the shapes and dtypes of the outputs, of elementwise ones remembered."""
     if primitive.expression is None or params:
         return primitive.shape_rule(*inputs, **params)
-    return _of_elements(primitive, *[Abstract(v.shape, v.dtype) for v in inputs])
+    return _of_elements(primitive, *[(v.shape, v.dtype) for v in inputs])
 
 
 @lru_cache(1024)
-def _of_elements(primitive: Primitive, *operands: Abstract) -> Any:
-    return primitive.shape_rule(*operands)
+def _of_elements(primitive: Primitive, *operands: tuple[Any, Any]) -> Any:
+    return primitive.shape_rule(*[Abstract(*operand) for operand in operands])
 
 
 def user_frame(frame: FrameType | None) -> Frame | None:
@@ -127,10 +128,10 @@ def user_frame(frame: FrameType | None) -> Frame | None:
 
     There is none where skgrad's own modules and losses are traced.
     """
-    while frame is not None and frame.f_code is not _called.__code__:
-        filename = frame.f_code.co_filename
-        if not filename.startswith(_PACKAGE):
-            return Frame(filename, frame.f_lineno, frame.f_code.co_name)
+    outermost = _called.__code__
+    while frame is not None and (code := frame.f_code) is not outermost:
+        if not code.co_filename.startswith(_PACKAGE):
+            return Frame(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return None
 
@@ -169,9 +170,9 @@ def trace(function: Callable[..., Tree], *args: Tree) -> Program:
     """
     leaves, treedef = tree_flatten(args)
     tracer = Tracer()
-    inputs = tuple(tracer.variable(as_value(leaf, "trace")) for leaf in leaves)
-    tensors = [Tensor(variable) for variable in inputs]
-    with pushed(tracer):
+    with pushed(tracer):  # which copies no example
+        inputs = tuple([tracer.variable(as_value(leaf, "trace")) for leaf in leaves])
+        tensors = [Tensor(variable) for variable in inputs]
         out = _called(function, tree_unflatten(treedef, tensors))
         out_leaves, out_treedef = tree_flatten(out)
         outputs = tuple(

@@ -76,10 +76,13 @@ def functional_call(
     >>> out.numpy(), buffers
     (array([[15.]]), {})
     """
-    new_params = _matched(module, "parameter", dict(module.named_parameters()), params)
+    held = dict(module.named_parameters())
+    new_params = _matched(module, "parameter", held, params)
     new_buffers = _matched(module, "buffer", dict(module.named_buffers()), buffers)
-    clone = _with_values(module, new_params, new_buffers)
+    clone = _copied(module, {id(old): new_params[name] for name, old in held.items()})
     places = list(positions(clone, *BUFFERS))
+    for name, owner, attribute in places:
+        owner.__dict__[attribute] = new_buffers[name]
     out = clone(*args, **kwargs)
     _check_leaks(clone)
     return out, {name: getattr(owner, attribute) for name, owner, attribute in places}
@@ -133,17 +136,6 @@ def _check_names(
                 f"{owner} has no {kind} {name!r}. Its {kind}s are {list(held)}."
                 f"{did_you_mean(name, held)}"
             )
-
-
-def _with_values(
-    module: Module, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
-) -> Module:
-    """Return a copy of the tree of `module` that holds other tensors."""
-    memo = {id(old): params[name] for name, old in module.named_parameters()}
-    clone: Module = _copied(module, memo)
-    for name, owner, attribute in positions(clone, *BUFFERS):
-        owner.__dict__[attribute] = buffers[name]
-    return clone
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:

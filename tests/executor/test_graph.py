@@ -25,7 +25,7 @@ def variable(shape=(3,), dtype="float64"):
 
 def with_equation(graph, number, **changes):
     equations = list(graph.equations)
-    equations[number] = replace(equations[number], **changes)
+    equations[number] = equations[number]._replace(**changes)
     return replace(graph, equations=tuple(equations))
 
 

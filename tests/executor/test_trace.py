@@ -3,6 +3,7 @@
 import gc
 import inspect
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -185,6 +186,16 @@ def test_a_returned_constant_cannot_be_changed():
     _, constant = program(X)
     with pytest.raises(ValueError, match="read-only"):
         constant[0] = 2.0
+
+
+def test_examples_are_not_copied():
+    x = np.ones(100_000)
+    tracemalloc.start()
+    try:
+        trace(lambda x: x * 2.0, x)
+        assert tracemalloc.get_traced_memory()[1] < x.nbytes / 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_dead_code_is_removed_and_unused_inputs_kept():

@@ -61,7 +61,7 @@ def renamed(equation: Equation, names: dict[Variable, Variable]) -> Equation:
     """Return the equation with the operands that ``names`` says in place of its own."""
     if names.keys().isdisjoint(equation.inputs):
         return equation
-    return replace(equation, inputs=tuple(names.get(v, v) for v in equation.inputs))
+    return equation._replace(inputs=tuple([names.get(v, v) for v in equation.inputs]))
 
 
 def _constants(graph: Graph, same: dict[Variable, Variable]) -> dict[Variable, Array]:
