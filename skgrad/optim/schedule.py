@@ -120,7 +120,7 @@ class Schedule(ParamsMixin, ABC):
         """
         self.validate()
         values = self._factors(epoch, n_steps, max_epochs, state or self.init())
-        return np.array(np.broadcast_to(values, (n_steps,)), dtype=np.float64)
+        return np.full(n_steps, values, dtype=np.float64)
 
     @abstractmethod
     def _factors(

@@ -73,8 +73,8 @@ class Steps:
                 carry, sums = program.steps(
                     carry, self.hyper_leaves, varying, block.rows
                 )
-                parts.append(np.stack(sums, axis=1))
-                if not all(map(is_finite, (carry[0], parts[-1]))):
+                parts.append(np.array(sums).T)
+                if not (is_finite(carry[0]) and is_finite(parts[-1])):
                     run = before, self.hyper_leaves, varying, block.rows
                     raise _not_finite(program, run, sums, first)
                 first = last
