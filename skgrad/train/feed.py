@@ -9,6 +9,7 @@ only Python can make are stacked, a few at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, groupby, islice
 from mmap import mmap
@@ -69,7 +70,10 @@ class Feed(Protocol):
 
 
 def feed_of(
-    data: Data | Queries | Dataset | DataLoader, settings: Any, dtype: DTypeLike
+    data: Data | Queries | Dataset | DataLoader,
+    settings: Any,
+    dtype: DTypeLike,
+    ahead: bool = False,
 ) -> Feed:
     """Return the feed of what the user calls data.
 
@@ -81,6 +85,9 @@ def feed_of(
         Batch size, shuffle and seed, for what is not cut into batches yet.
     dtype : dtype
         Of the weights, where none are given.
+    ahead : bool, default=False
+        Shuffle rows of arrays while the epoch before them is computed, elsewhere than
+        on the cores of this machine.
 
     Returns
     -------
@@ -100,9 +107,9 @@ def feed_of(
     if isinstance(data, DataLoader):
         feed: Feed = LoaderFeed(data, dtype)
     elif isinstance(data, ArrayDataset) and _gathers(data):
-        feed = RowFeed(_as_data(data.arrays, dtype), settings)
+        feed = RowFeed(_as_data(data.arrays, dtype), settings, ahead)
     elif isinstance(data, Data):
-        feed = RowFeed(data, settings)
+        feed = RowFeed(data, settings, ahead)
     else:
         feed = DatasetFeed(data, settings, dtype)
     if not feed.n_batches:
@@ -149,13 +156,15 @@ class Gathered:
 class RowFeed:
     """Batches of arrays, shuffled by the loop itself."""
 
-    def __init__(self, data: Data, settings: Any) -> None:
+    def __init__(self, data: Data, settings: Any, ahead: bool = False) -> None:
         # Views of this fit: what a GPU keeps of them goes when they go.
         self.data = _in_order(data).rows(slice(None))
         self.settings = settings
         self.batch_size: int = settings.batch_size
         whole = self.batch_size >= len(self.data)
         self.inputs = _each(Same if whole else Rows, self.data)
+        self._pool = ThreadPoolExecutor(1) if ahead and not whole else None
+        self._next: tuple[int, Future[list[Array]]] | None = None
 
     @property
     def n_batches(self) -> int:
@@ -164,8 +173,20 @@ class RowFeed:
 
     def groups(self, epoch: int) -> Iterator[Group]:
         """Yield the full batches, then the partial one."""
-        for rows in self.rows(epoch):
+        for rows in self._taken(epoch):
             yield from self.groups_of(rows)
+
+    def _taken(self, epoch: int) -> list[Array]:
+        """Return the row numbers of an epoch, and have the next ones made."""
+        if self._pool is None:
+            return self.rows(epoch)
+        waiting, self._next = (
+            self._next,
+            (epoch + 1, self._pool.submit(self.rows, epoch + 1)),
+        )
+        if waiting is not None and waiting[0] == epoch:
+            return waiting[1].result()
+        return self.rows(epoch)
 
     def rows(self, epoch: int) -> list[Array]:
         """Return the row numbers of an epoch, see :meth:`Data.epoch`."""

@@ -210,7 +210,7 @@ def fit_stochastic(
     if progress is None:
         patience = Patience(settings.tol, settings.n_iter_no_change)
         progress = Progress(state, patience, first_epoch=state.epoch)
-    feed = feed_of(data, settings, objective.dtype)
+    feed = feed_of(data, settings, objective.dtype, objective.device != "cpu")
     steps = Steps(objective, optimizer, hyper, feed.n_batches * settings.max_iter)
     loss_of = partial(_loss_of, objective, data, frame)
     parts = steps, feed, schedule, settings, score, progress, start, loss_of

@@ -1,5 +1,6 @@
 """Batches from datasets and loaders train as rows of arrays do, bit for bit."""
 
+import threading
 import tracemalloc
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,8 @@ from skgrad.train import (
     fit_stochastic,
     minus_loss,
 )
+from skgrad.train.data import epoch_rows
+from skgrad.train.feed import feed_of
 
 SETTINGS = Settings(learning_rate=0.05, batch_size=5, max_iter=3, tol=None, seed=3)
 WORTH = "skgrad.executor.work.WORTH_COMPILING"
@@ -136,6 +139,26 @@ def test_whole_batches_and_small_blocks_change_no_bit(name, monkeypatch):
     monkeypatch.setattr("skgrad.train.feed.STACK_BYTES", 1)
     monkeypatch.setattr("skgrad.train.steps.RETURN_SECONDS", 1e-9)
     assert_same(fit(problem, FEEDS[name](problem[1])), small)
+
+
+def test_rows_that_are_shuffled_ahead_are_the_same(monkeypatch):
+    where = []
+
+    def noted(*args):
+        where.append(threading.current_thread())
+        return epoch_rows(*args)
+
+    monkeypatch.setattr("skgrad.train.data.epoch_rows", noted)
+    data = Data(np.zeros((23, 2)), np.zeros(23), np.ones(23))
+    settings = Settings(batch_size=5, seed=3)
+    feed = feed_of(data, settings, "float64", ahead=True)
+    for epoch in (0, 1, 2, 1, 7):  # a fit may go back, or on from an earlier one
+        found = [group.rows for group in feed.groups(epoch)]
+        for rows, expected in zip(found, data.epoch(5, 3, epoch), strict=True):
+            np.testing.assert_array_equal(rows, expected)
+    here = threading.current_thread()
+    # Here the first, the two that nobody expected, and those they are compared with.
+    assert sum(thread is here for thread in where) == 3 + 5
 
 
 @pytest.mark.parametrize("name", FEEDS)
