@@ -73,8 +73,10 @@ def _compiled(nvrtc: Any, text: str, architecture: str) -> bytes:
             f"NVRTC does not compile a kernel ({error}); please report it.\n{log}"
         ) from error
     else:
-        ptx = architecture.startswith("compute")
-        code = nvrtc.getPTX(program) if ptx else nvrtc.getCUBIN(program)
-        return code if isinstance(code, bytes) else code.encode()
+        if architecture.startswith("compute"):
+            code = nvrtc.getPTX(program)
+            return code if isinstance(code, bytes) else code.encode()
+        # CuPy takes the last byte of it, zero, for the end of a string.
+        return bytes(nvrtc.getCUBIN(program)) + b"\0"
     finally:
         nvrtc.destroyProgram(program)

@@ -203,7 +203,7 @@ class FakeCupy:
 
     def module_load_data(self, binary):
         assert self.current
-        text = binary.decode()
+        text = binary.decode().rstrip("\0")
         heads = re.findall(r"__global__ void (\w+)\((.*?)\)", text, re.DOTALL)
         return host.build(text), {name: args.count(",") + 1 for name, args in heads}
 

@@ -40,7 +40,7 @@ class NVRTC:
         return "skgrad.cu(7): error"
 
     def getCUBIN(self, program):  # noqa: N802
-        return b"machine " + program.encode()
+        return b"machine " + program.encode()  # without the zero byte at its end
 
     def getPTX(self, program):  # noqa: N802
         return "ptx " + program
@@ -64,7 +64,7 @@ def test_each_source_is_compiled_once_for_all_processes(nvrtc, monkeypatch):
     monkeypatch.setattr(compiler, "_store", functools.cache(compiler.opened))
     assert compiler.binaries(["b", "a", "c"], 90)[:2] == first[::-1]
     assert sorted(text[-1] for text, _ in nvrtc.compiled) == ["a", "b", "c"]
-    assert first[0] == b"machine " + PRELUDE.encode() + b"\na"
+    assert first[0] == b"machine " + PRELUDE.encode() + b"\na\0"
     assert nvrtc.alive == 0
 
 
