@@ -15,7 +15,10 @@ from skgrad.executor import Rows, Same, Table, trace
 from skgrad.executor.cuda import CudaExecutor
 from skgrad.executor.held import is_finite
 
-ORDINARY = ("float32 step", "all settings", "scatter_add 0", "argsort 0")
+ORDINARY = (
+    *("float32 step", "all settings", "sparse step", "sparse_matmul 0"),
+    *("scatter_add 0", "argsort 0"),
+)
 NAMES = [
     *ORDINARY,
     *(pytest.param(n, marks=pytest.mark.long) for n in CASES if n not in ORDINARY),
@@ -82,6 +85,16 @@ def test_rows_go_to_the_device_once(device, rows_of_arrays):
         rows = rng.integers(0, len(X), size=(30, 20))
         check(*run_steps(program, X, w, rows, rng.normal(size=5)))
     assert device.uploads.count(X.nbytes) == 1
+
+
+def test_a_sparse_matrix_goes_to_the_device_once(device):
+    case = made("sparse step")
+    program = on(device, case.program)
+    for _ in range(3):
+        case.run(program)
+    n_stored = 900 * 40 * 3 // 10
+    assert device.uploads.count(8 * n_stored) == 1
+    assert "0 reference instructions" in program.explain()
 
 
 def test_a_step_is_captured_once_and_replayed(device, rows_of_arrays):

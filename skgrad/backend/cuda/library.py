@@ -7,73 +7,24 @@ one thread that writes it, in an order that depends on sizes alone: no atomics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
 from skgrad.backend.cuda.launch import THREADS, Launch, blocks, lanes
 from skgrad.backend.cuda.printer import STORED, function
+from skgrad.backend.cuda.routine import (
+    STATUS,
+    Routine,
+    each,
+    elementwise,
+    outside,
+    read,
+    write,
+)
 from skgrad.backend.cuda.scalar import TYPES, Block, Scalar, constant
+from skgrad.backend.cuda.sparse import SPARSE
 from skgrad.backend.mathematics.preamble import philox_4x32
 
-__all__ = ["LIBRARY", "MOVES", "Routine", "as_move"]
-
-Sizes = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Routine:
-    """An instruction: its source, and how it is launched.
-
-    Parameters
-    ----------
-    source : callable
-        ``source(name, *dtypes)``: its functions, whose names begin with ``name``.
-    launches : callable
-        ``launches(*sizes)``: a list of Launch, in order.
-    workspace : callable
-        ``workspace(*sizes)``: bytes it needs beside its operands.
-    """
-
-    source: Callable[..., str]
-    launches: Callable[..., list[Launch]]
-    workspace: Callable[..., int] = lambda *sizes: 0
-
-
-# --- text -------------------------------------------------------------------------
-
-
-def _read(name: str, dtype: str) -> str:
-    return f"const {STORED[dtype]} *__restrict__ {name}"
-
-
-def _write(name: str, dtype: str) -> str:
-    return f"{STORED[dtype]} *__restrict__ {name}"
-
-
-_STATUS = "long long *status"  # of one value only: threads may write it at once
-
-
-def _each(count: str, body: str) -> str:
-    """Return a loop over elements that the threads of the grid share out."""
-    return f"""
-    const long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    const long long n_threads = (long long)gridDim.x * blockDim.x;
-    for (long long e = thread; e < {count}; e += n_threads) {{
-        {body}
-    }}
-"""
-
-
-def _elementwise(*sizes_of: Callable[..., int]) -> Callable[..., list[Launch]]:
-    """Return the launches of functions that share out elements, one after another."""
-
-    def launches(*sizes: int) -> list[Launch]:
-        counts = [count(*sizes) for count in sizes_of]
-        return [Launch(f"_{i}", (blocks(n), 1)) for i, n in enumerate(counts) if n > 0]
-
-    return launches
+__all__ = ["LIBRARY", "MOVES", "as_move"]
 
 
 # --- moving bytes -----------------------------------------------------------------
@@ -116,7 +67,7 @@ def as_move(
 def _moved(kind: str, i: int) -> str:
     """Return the copy of move number i."""
     source, target, place = (text.format(i=i) for text in MOVES[kind])
-    body = _each(f"n_rows{i} * width", f"y[e] = x[{place}];")
+    body = each(f"n_rows{i} * width", f"y[e] = x[{place}];")
     words, single = (
         f"const long long width = row_bytes{i} / {size};{body}" for size in (4, 1)
     )
@@ -132,8 +83,8 @@ def _moves(name: str, *kinds: str) -> str:
     """
     pointers, sizes, parts = [], [], []
     for i, kind in enumerate(kinds):
-        pointers += [_read(f"source{i}", "uint8"), _read(f"indices{i}", "int64")]
-        pointers.append(_write(f"out{i}", "uint8"))
+        pointers += [read(f"source{i}", "uint8"), read(f"indices{i}", "int64")]
+        pointers.append(write(f"out{i}", "uint8"))
         sizes += [f"n_rows{i}", f"row_bytes{i}"]
         parts.append(f"    if (blockIdx.y == {i}) {{{_moved(kind, i)}    }}\n")
     return function(f"{name}_0", pointers, sizes, "".join(parts))
@@ -148,8 +99,8 @@ def _moves_launches(*sizes: int) -> list[Launch]:
 
 
 def _fill_zero(name: str) -> str:
-    body = _each("n_bytes", "out[e] = 0;")
-    return function(f"{name}_0", [_write("out", "uint8")], ["n_bytes"], body)
+    body = each("n_bytes", "out[e] = 0;")
+    return function(f"{name}_0", [write("out", "uint8")], ["n_bytes"], body)
 
 
 def _next_step(name: str) -> str:
@@ -169,17 +120,16 @@ def _position(index_dtype: str, k: str, extent: str, status: bool) -> str:
     signed = np.dtype(index_dtype).kind == "i"
     from_end = f"if (place < 0) place += {extent};" if signed else ""
     report = "*status = 1;" if status else ""
-    outside = f"(unsigned long long)place >= (unsigned long long){extent}"
     return f"""
         long long place = (long long)indices[{k}];
         {from_end}
-        if ({outside}) {{ {report} place = 0; }}"""
+        if ({outside("place", extent)}) {{ {report} place = 0; }}"""
 
 
 def _take(name: str, dtype: str, index_dtype: str) -> str:
-    pointers = [_read("x", dtype), _read("indices", index_dtype)]
-    pointers += [_write("out", dtype), _STATUS]
-    body = _each(
+    pointers = [read("x", dtype), read("indices", index_dtype)]
+    pointers += [write("out", dtype), STATUS]
+    body = each(
         "outer * n_indices * inner",
         f"""const long long i = e % inner, row = e / inner;
         const long long k = row % n_indices, o = row / n_indices;
@@ -199,8 +149,8 @@ def _scatter_add(name: str, dtype: str, index_dtype: str) -> str:
     number of indices times the smaller of it and the extent of the axis, in parallel,
     and as many additions in a row as an index has occurrences.
     """
-    pointers = [_read("x", dtype), _read("indices", index_dtype)]
-    pointers += [_write("out", dtype), _STATUS]
+    pointers = [read("x", dtype), read("indices", index_dtype)]
+    pointers += [write("out", dtype), STATUS]
     sizes = ["outer", "extent", "inner", "n_indices"]
     links = """
     long long *next = (long long *)workspace;
@@ -213,11 +163,11 @@ def _scatter_add(name: str, dtype: str, index_dtype: str) -> str:
     kind, zero = TYPES[dtype], constant(block, 0, dtype)
     bodies = (
         links
-        + _each("outer * extent * inner", f"out[e] = {zero};")
+        + each("outer * extent * inner", f"out[e] = {zero};")
         + "    for (long long k = thread; k < n_indices; k += n_threads)"
         " first[k] = 1;\n",
         links
-        + _each(
+        + each(
             "n_indices",
             f"""{_position(index_dtype, "e", "extent", True)}
         const long long here = place;
@@ -228,7 +178,7 @@ def _scatter_add(name: str, dtype: str, index_dtype: str) -> str:
         }}""",
         ),
         links
-        + _each(
+        + each(
             "outer * n_indices * inner",
             f"""const long long i = e % inner, row = e / inner;
         const long long k = row % n_indices, o = row / n_indices;
@@ -261,7 +211,7 @@ _MANY_COLUMNS = 4096
 
 def _cumsum(name: str, dtype: str) -> str:
     """Return two functions: a thread per column, and a block per column."""
-    pointers = [_read("x", dtype), _write("out", dtype)]
+    pointers = [read("x", dtype), write("out", dtype)]
     sizes = ["outer", "n", "inner", "reverse"]
     block, kind = Block(), TYPES[dtype]
     # The sum of nothing is -0.0: added to -0.0 it gives -0.0.
@@ -273,7 +223,7 @@ def _cumsum(name: str, dtype: str) -> str:
 
     place = "((c / inner) * n + (reverse ? n - 1 - k : k)) * inner + c % inner"
     line, total = added("carry", "x[at]")
-    serial = _each(
+    serial = each(
         "outer * inner",
         f"""const long long c = e;
         {kind} carry = {nothing};
@@ -328,7 +278,7 @@ def _cumsum_launches(outer: int, n: int, inner: int, reverse: int) -> list[Launc
 
 def _argmax(name: str, dtype: str) -> str:
     """Return the search of the first maximum, or the first NaN, by pairs."""
-    pointers = [_read("x", dtype), _write("out", "int64")]
+    pointers = [read("x", dtype), write("out", "int64")]
     # Of two places, the lower one wins unless the other has more; -1 is no place.
     wins = "j >= 0 && (best < 0 || y > top || (y == top && j < best))"
     if np.dtype(dtype).kind == "f":
@@ -400,29 +350,29 @@ def _random_bits(name: str) -> str:
         f"if (4 * k + {j} < size) out[r * size + 4 * k + {j}] = {word};"
         for j, word in enumerate(words)
     )
-    body = "    const long long quarter = (size + 3) / 4;" + _each(
+    body = "    const long long quarter = (size + 3) / 4;" + each(
         "n_rows * quarter",
         f"""const long long k = e % quarter, r = e / quarter;
         {draws}
         {writes}""",
     )
-    pointers = [_read("key", "uint32"), _read("number", "int64")]
-    pointers += [_read("rows", "uint32"), _write("out", "uint32")]
+    pointers = [read("key", "uint32"), read("number", "int64")]
+    pointers += [read("rows", "uint32"), write("out", "uint32")]
     return function(f"{name}_0", pointers, ["n_rows", "size", "draw"], body)
 
 
 LIBRARY: dict[str, Routine] = {
     "argmax": Routine(_argmax, _argmax_launches),
     "cumsum": Routine(_cumsum, _cumsum_launches),
-    "fill_zero": Routine(_fill_zero, _elementwise(lambda n_bytes: n_bytes)),
+    "fill_zero": Routine(_fill_zero, elementwise(lambda n_bytes: n_bytes)),
     "moves": Routine(_moves, _moves_launches),
-    "next_step": Routine(_next_step, _elementwise(lambda: 1)),
+    "next_step": Routine(_next_step, elementwise(lambda: 1)),
     "random_bits": Routine(
-        _random_bits, _elementwise(lambda n_rows, size, draw: n_rows * -(-size // 4))
+        _random_bits, elementwise(lambda n_rows, size, draw: n_rows * -(-size // 4))
     ),
     "scatter_add": Routine(
         _scatter_add,
-        _elementwise(
+        elementwise(
             lambda outer, extent, inner, n: max(outer * extent * inner, n),
             lambda outer, extent, inner, n: n,
             lambda outer, extent, inner, n: outer * n * inner * (extent > 0),
@@ -430,7 +380,8 @@ LIBRARY: dict[str, Routine] = {
         _scatter_workspace,
     ),
     "take": Routine(
-        _take, _elementwise(lambda outer, extent, inner, n: outer * n * inner)
+        _take, elementwise(lambda outer, extent, inner, n: outer * n * inner)
     ),
+    **SPARSE,
 }
 """Routines by name; products and Gram matrices are not among them: cuBLAS has them."""

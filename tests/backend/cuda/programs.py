@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from cases import ELEMENTWISE, STRUCTURAL_ROWS
+from scipy.sparse import random_array
 from train.families import FAMILIES
 from train.problems import LOSS_ROWS, make_problem
 from train.traced_steps import (
@@ -25,7 +26,7 @@ from train.traced_steps import (
 
 from skgrad import functional, grad, ops
 from skgrad.core.tree import tree_leaves
-from skgrad.executor import trace
+from skgrad.executor import Rows, Same, trace
 
 N_STEPS = 3
 
@@ -92,6 +93,30 @@ def _optimizer(name):
     return _steps(Problem(*make_problem(), optimizer))
 
 
+def _sparse_steps(dtype, stored, index, n=900, p=40, k=3):
+    """Return steps over some rows of a sparse matrix, and their Gram matrices."""
+    rng = np.random.default_rng(0)
+    A = ops.SparseRows.of(random_array((n, p), density=0.3, rng=rng, format="csr"))
+    types = (stored, index, index, "int64")
+    A = ops.SparseRows(*(x.astype(t) for x, t in zip(A[:4], types, strict=True)))
+    y, start = (rng.normal(size=(m, k)).astype(dtype) for m in (n, p))
+    rows = rng.integers(0, n, size=(N_STEPS, 64))
+
+    def step(B, A, y):
+        error = ops.sparse_matmul(A, B) - y
+        gram = ops.sparse_gram(A, error[:, 0], p)
+        return B - ops.sparse_matmul_transposed(A, error, p) / 64.0, gram
+
+    program = trace(step, start, A.take(rows[0]), y[rows[0]])
+    varying = [*map(Same, A[:3]), Rows(A.rows), Rows(y)]
+
+    def run(program):
+        carry, results = program.steps([start], [], varying, rows)
+        return [*carry, *results]
+
+    return Case(program, run)
+
+
 def _reductions(x):
     """Return sums, products and maxima over each axis, and what is made of them."""
     return [
@@ -113,6 +138,9 @@ CASES = {
     "reductions": lambda: _call(
         _reductions, np.random.default_rng(0).normal(size=(40, 30))
     ),
+    "sparse step": lambda: _sparse_steps("float64", "float64", "int32"),
+    "sparse step of float32": lambda: _sparse_steps("float32", "float32", "int64"),
+    "sparse step of both": lambda: _sparse_steps("float64", "float32", "int32"),
     "float32 step": lambda: _steps(float32_problem()),
     "all settings": lambda: _loss("squared_error", **EVERYTHING),
     **{f"loss {name}": lambda name=name: _loss(name) for name in LOSS_ROWS},

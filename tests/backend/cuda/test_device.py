@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 from backend.cuda.programs import CASES, made
+from scipy.sparse import random_array
 from train.problems import make_problem
 from train.traced_steps import EVERYTHING, Problem, float32_problem
 
@@ -128,6 +129,29 @@ def test_gram_matrices(n):
     x, w = rng.normal(size=(n, 7)), rng.random(n)
     (found,) = trace(ops.gram, x, w).on("cuda").run([x, w])
     np.testing.assert_allclose(found, x.T @ (w[:, None] * x), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "k", "n_rows"),
+    [(200_000, 200, 1, 200_000), (50_000, 20_000, 3, 50_000), (9_000, 90_000, 1, 300)],
+)
+def test_products_with_sparse_rows(n, p, k, n_rows):
+    rng = np.random.default_rng(0)
+    X = random_array((n, p), density=20 / p, rng=rng, format="csr")
+    index = rng.integers(0, n, size=n_rows)
+    A, taken = ops.SparseRows.of(X).take(index), X[index]
+    B, G, w = (rng.normal(size=s) for s in ((p, k), (n_rows, k), n_rows))
+
+    def products(A, B, G, w):
+        gram = ops.sparse_gram(A, w, p) if p <= 200 else w
+        return ops.sparse_matmul(A, B), ops.sparse_matmul_transposed(A, G, p), gram
+
+    program, arrays = trace(products, A, B, G, w).on("cuda"), [*A[:4], B, G, w]
+    found = program.run(arrays)
+    gram = (taken.T @ (taken * w[:, None])).toarray() if p <= 200 else w
+    close(found, [taken @ B, taken.T @ G, gram], 1e-10)
+    for f, again in zip(found, program.run(arrays), strict=True):
+        np.testing.assert_array_equal(f, again)
 
 
 def test_rows_larger_than_what_is_left_are_streamed(monkeypatch):

@@ -8,6 +8,7 @@ from backend.cpu import test_library as cpu
 from backend.cuda import host
 
 from skgrad.backend.cpu.library import LIBRARY as CPU_LIBRARY
+from skgrad.backend.cpu.sparse import SPARSE
 from skgrad.backend.cuda.library import LIBRARY, MOVES, as_move
 from skgrad.backend.reference import NUMPY
 
@@ -31,7 +32,7 @@ def call(name, arrays, sizes, dtypes=(), step=0):
 def test_every_instruction_of_the_cpu_has_a_routine():
     products = {"blas_gemm"}  # cuBLAS has them
     names = set(LIBRARY) - {"next_step", "moves"} | set(MOVES)
-    assert set(CPU_LIBRARY) - products == names
+    assert {*CPU_LIBRARY, *SPARSE} - products == names
 
 
 def test_moves_of_several_sizes_at_once(rng):

@@ -17,7 +17,8 @@ ARCHITECTURES = ("sm_80", "sm_90")
 ORDINARY = (
     *(name for name in CASES if name.endswith(" float32")),
     *("reductions", "take 0", "scatter_add 0", "cumsum 0", "argmax 0"),
-    *("float32 step", "all settings", "loss huber", "loss log_loss-multinomial"),
+    *("sparse step", "float32 step", "all settings"),
+    *("loss huber", "loss log_loss-multinomial"),
     "optimizer adam",
 )
 # Undefined behaviour ends the process; it takes twice the time to compile.
