@@ -8,7 +8,6 @@ from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -94,15 +93,6 @@ class BaseGradientEstimator(
     def _penalty(self) -> tuple[float, float]:
         """Return the strength of the objective's penalty, and its part of L1."""
         return self.alpha, self.l1_ratio
-
-    def _needs_cpu(self, work: Fitting) -> str:
-        """Return why a GPU cannot do it, "" if it can."""
-        if issparse(work.rows.X):
-            return (
-                "products of sparse rows run on the CPU only. Set device='cpu', or "
-                "pass X.toarray() if it fits into memory."
-            )
-        return ""
 
     def _restrictions(
         self, frame: Frame, loss: Loss, module: nn.Module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.sparse import issparse, vstack
 
 from skgrad import nn
+from skgrad.core.tree import tree_map
 from skgrad.estimators.device import Work, placed
 from skgrad.estimators.hooks import Hooks
 from skgrad.estimators.verbose import reporter
@@ -186,10 +188,10 @@ class Fitting:
         X, objective = self.rows.X, self.objective
         n_rows, n_steps = self.solver.steps(self)
         sizes = objective.mask.size, len(objective.shapes)
-        row_bytes = 0 if issparse(X) else X[:1].nbytes
-        only_cpu = self.solver.only_cpu or self.estimator._needs_cpu(self)
-        dtype = objective.dtype.name
-        return Work(X.shape[0], row_bytes, n_rows, n_steps, *sizes, dtype, only_cpu)
+        row_bytes, density = _stored(X)
+        dtype, only_cpu = objective.dtype.name, self.solver.only_cpu
+        shapes = X.shape[0], row_bytes, n_rows, n_steps, *sizes
+        return Work(*shapes, dtype, only_cpu, density)
 
     def _move_to_gpu(self) -> None:
         precision = getattr(self.estimator, "matmul_precision", "highest")
@@ -216,7 +218,8 @@ class Fitting:
         weights = rows.w if mean == 1 else rows.w / mean
         X = rows.X
         if issparse(X):
-            X = SparseRows.of(X).shifted(self.frame.x_mean)
+            # Views of this fit: what a GPU keeps of them goes when they go.
+            X = tree_map(np.ndarray.view, SparseRows.of(X).shifted(self.frame.x_mean))
         data = Data(X, encoded, weights.astype(dtype, copy=False))
         return self.estimator._collected(data, rows), n_outputs
 
@@ -344,3 +347,11 @@ class Fitting:
             "n_traces": fit.n_traces,
             **self.solver.report(),
         }
+
+
+def _stored(X: Any) -> tuple[int, float | None]:
+    """Return the bytes of a row, and which part of its elements sparse inputs store."""
+    if not issparse(X):
+        return X[:1].nbytes, None
+    n_bytes = X.data.nbytes + X.indices.nbytes
+    return n_bytes // X.shape[0], X.nnz / math.prod(X.shape)
