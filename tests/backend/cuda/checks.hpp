@@ -48,7 +48,7 @@ QUIET static bool is_ordered(const Seen &s, const Seen &now) {
 }
 
 QUIET static void note(Seen &s, const Seen &now) {
-    if (s.block == NONE || (s.block == now.block && s.epoch < now.epoch)) {
+    if (is_ordered(s, now)) {  // what comes after this one comes after those before
         s = now;
         return;
     }
