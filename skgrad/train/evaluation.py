@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from skgrad.core.random import RandomScope, entered
 from skgrad.core.tree import tree_leaves, tree_map
-from skgrad.exceptions import ParameterError, TraceError
-from skgrad.executor import Culprit, Traced, culprit_of_sums, trace
+from skgrad.exceptions import ParameterError
+from skgrad.executor import Culprit, Traced, culprit_of_sums
 from skgrad.losses import SquaredError
 from skgrad.nn import Dropout
-from skgrad.ops import SparseRows
+from skgrad.train.blocks import Blocks, for_device
 from skgrad.train.curvature import Curvature, product_sums
 from skgrad.train.data import Data
-from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.train.objective import Frame, Objective, mode
 from skgrad.train.queries import Queries
-from skgrad.typing import Array, Shape
+from skgrad.typing import Array
 
 __all__ = ["Evaluation"]
-
-# On a GPU a block is to take longer than its launches do: rows of so many bytes, unless
-# what is computed from them takes more.
-GPU_BLOCK_BYTES, GPU_SCRATCH_BYTES = 2**29, 2**30
-# Rows that tell how much that is.
-PROBE_ROWS = 256
 
 # Few fits take more evaluations than this, whatever they are allowed.
 EVALUATIONS = 10
@@ -54,8 +46,12 @@ class Evaluation:
         self.curvature = Curvature(objective)
         self.hyper = objective.hyper(frame)
         self.buffers = objective.buffers()
-        if isinstance(data, Data) and objective.device != "cpu":
-            self.data = data = self._in_large_blocks(data)
+        before = self._before(objective.parameters())
+        with mode(objective.module, training=True):
+            self.data = data = for_device(
+                data, objective.device, objective.sums_and_gradient, before
+            )
+        self.blocks = Blocks(data.blocks)
         self.weight = float(np.sum(data.w, dtype=np.float64))
         self.quadratic = type(objective.loss) is SquaredError
         n_runs = data.n_blocks * min(max_iter, EVALUATIONS)
@@ -63,41 +59,21 @@ class Evaluation:
         self.gradient = traced(objective.sums_and_gradient)
         self.hessian = traced(self.curvature.sums)
         self.products = traced(partial(product_sums, objective))
-        self._programs: dict[tuple[Traced, Shape], Any] = {}
-        self._groups: list[tuple[Data, list[list[Array]]]] = []
         self._last: tuple[Any, tuple[Any, ...]] = (None, ())
         self._not_finite_at: Array | None = None
-
-    def _in_large_blocks(self, data: Data) -> Data:
-        """Return data in blocks of a size for GPUs, the same for all of them."""
-        if data.block_bytes is not None or isinstance(data.X, SparseRows):
-            return data
-        o = self.objective
-        before = self._before(o.parameters())
-        rows = batch_of(data.rows(slice(0, PROBE_ROWS)))
-        try:
-            with mode(o.module, training=True), entered(RandomScope(0)):
-                probe = trace(o.sums_and_gradient, *before, rows).on(o.device)
-        except TraceError:
-            return data
-        row_bytes = data.X[:1].nbytes
-        scratch = max(1, probe.scratch_bytes / min(PROBE_ROWS, len(data)))
-        most = GPU_SCRATCH_BYTES / scratch * row_bytes
-        return replace(data, block_bytes=int(min(GPU_BLOCK_BYTES, most)))
 
     def on(self, data: Data) -> Evaluation:
         """Return the same objective of other rows, in blocks of the same size."""
         other = copy.copy(self)
         other.data = data
         other.weight = float(np.sum(data.w, dtype=np.float64))
-        other._last, other._groups = (None, ()), []
+        other.blocks, other._last = self.blocks.on(data.blocks), (None, ())
         return other
 
     @property
     def executor(self) -> str:
         """What ran the evaluations."""
-        names = [p.executor for p in self._programs.values()]
-        return names[0] if names else "reference"
+        return self.blocks.executor
 
     def __call__(
         self, theta: Array, hessian: bool = False, vector: Array | None = None
@@ -135,8 +111,8 @@ class Evaluation:
         at = theta if self._not_finite_at is None else self._not_finite_at
         before = tree_leaves(self._before(at))
         for function in (self.gradient, self.hessian):
-            for first, blocks in self._row_groups():
-                program = self._programs.get((function, first.X.shape))
+            for first, blocks in self.blocks.groups():
+                program = self.blocks.program(function, first)
                 if program is not None and program.executor != "eager":
                     found = culprit_of_sums(program.graph, before, blocks)
                     if found is not None:
@@ -161,33 +137,15 @@ class Evaluation:
         """Return what a function of vectors and rows adds up to, block by block."""
         before = self._before(*vectors)
         with mode(self.objective.module, training=True), entered(RandomScope(0)) as s:
-            sums = [
-                self._program(function, before, first).sums(tree_leaves(before), blocks)
-                for first, blocks in self._row_groups()
-            ]
+            sums = self.blocks.sums(function, before)
         if s.n_draws:  # drawn while tracing
             raise _random(self.objective)
-        return sums[0] if len(sums) == 1 else list(map(sum, zip(*sums, strict=True)))
+        return sums
 
     def _before(self, *vectors: Array) -> tuple[Any, ...]:
         """Return the arguments of a function of vectors that come before the rows."""
         flat = [vector.astype(self.objective.dtype) for vector in vectors]
         return (*flat, self.buffers, self.hyper)
-
-    def _row_groups(self) -> list[tuple[Data, list[list[Array]]]]:
-        """Return the blocks of one shape together, and the first; made once."""
-        if not self._groups:
-            groups = groupby(self.data.blocks(), key=lambda block: block.X.shape)
-            for blocks in (list(group) for _, group in groups):
-                leaves = [tree_leaves(batch_of(block)) for block in blocks]
-                self._groups.append((blocks[0], leaves))
-        return self._groups
-
-    def _program(self, function: Traced, before: tuple[Any, ...], block: Data) -> Any:
-        key = function, block.X.shape
-        if key not in self._programs:
-            self._programs[key] = function.program(*before, batch_of(block))
-        return self._programs[key]
 
     def _finished(self, theta: Array, totals: dict[str, Any]) -> tuple[Any, ...]:
         """Divide by the weight and add the smooth part of the penalty, once."""

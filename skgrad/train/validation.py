@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from skgrad.data import DataLoader, Dataset
 from skgrad.executor import Traced
+from skgrad.train.blocks import Blocks, for_device
 from skgrad.train.data import Data
 from skgrad.train.feed import blocks_of
-from skgrad.train.objective import Frame, Objective, batch_of, mode
+from skgrad.train.objective import Frame, Objective, mode
 from skgrad.train.queries import Queries
 from skgrad.train.records import TrainState
 
@@ -52,18 +55,17 @@ def minus_loss(
     -1.0
     """
     hyper = objective.hyper(frame)
-    blocks, n_blocks = blocks_of(data, objective.dtype)
-    n_runs = n_blocks * n_evaluations
-    traced = Traced(objective.sums, True, n_runs, objective.device)
+    before = objective.parameters(), objective.buffers(), hyper
+    with mode(objective.module, training=False):
+        data = for_device(data, objective.device, objective.sums, before)
+    made, n_blocks = blocks_of(data, objective.dtype)
+    blocks = Blocks(made, lasting=isinstance(data, Data | Queries))
+    traced = Traced(objective.sums, True, n_blocks * n_evaluations, objective.device)
 
     def score(state: TrainState) -> float:
-        loss = weight = 0.0
-        buffers = state.state["buffers"]
+        before = np.asarray(state.params), state.state["buffers"], hyper
         with mode(objective.module, training=False):
-            for block in blocks():
-                sums = traced(state.params, buffers, hyper, batch_of(block))
-                loss += float(sums["loss"])
-                weight += float(sums["weight"])
-        return -loss / weight
+            loss, weight = blocks.sums(traced, before)
+        return -float(loss) / float(weight)
 
     return score

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from backend.cuda.simulated import simulated_gpu
 from train.problems import make_frame, make_network, make_problem
 
 import skgrad
@@ -324,47 +323,3 @@ def test_optimizers_without_bounds_refuse_them(optimizer):
     problem[0].bounds = (np.zeros(4), np.ones(4))
     with pytest.raises(ParameterError, match=r"minimise within bounds .*'fista'"):
         run(problem, optimizer)
-
-
-# --- on a GPU ---------------------------------------------------------------------
-
-
-def on_a_gpu(module, X):
-    """Return the evaluation of a model of one output on a simulated GPU, and it."""
-    with nn.default_dtype("float64"):
-        objective = Objective(module, SquaredError(), None, device="cuda")
-    data = Data(X, X[:, 0] ** 2, np.ones(len(X)))
-    return Evaluation(objective, data, Frame.identity(X.shape[1], "float64"))
-
-
-def test_blocks_of_a_gpu_are_as_large_as_what_is_computed_from_them(monkeypatch):
-    X = np.random.default_rng(0).normal(size=(3000, 5))
-    wide = nn.Sequential(nn.Linear(5, 100), nn.Tanh(), nn.Linear(100, 1))
-    monkeypatch.setattr("skgrad.train.evaluation.GPU_BLOCK_BYTES", 1000 * X[:1].nbytes)
-    monkeypatch.setattr("skgrad.train.evaluation.GPU_SCRATCH_BYTES", 1000 * 800)
-    with simulated_gpu():
-        narrow, large = (on_a_gpu(m, X) for m in (nn.Linear(5, 1), wide))
-        # The hidden layer of 100 units takes 800 bytes of a row, the rest a few more.
-        assert narrow.data.block_size == 1000
-        assert large.data.block_size == 750
-        for evaluation in (narrow, large):
-            theta = evaluation.objective.parameters()
-            value, gradient = evaluation(theta)
-            evaluation.objective.device = "cpu"
-            here = Evaluation(
-                evaluation.objective, evaluation.data, Frame.identity(5, "float64")
-            )
-            expected = here(theta)
-            np.testing.assert_allclose(value, expected[0], rtol=1e-12)
-            np.testing.assert_allclose(gradient, expected[1], rtol=1e-9, atol=1e-12)
-
-
-def test_an_evaluation_on_a_gpu_waits_once():
-    X = np.random.default_rng(0).normal(size=(3000, 5))
-    with simulated_gpu() as gpu:
-        evaluation = on_a_gpu(nn.Linear(5, 1), X)
-        evaluation.data = replace(evaluation.data, block_bytes=300 * X[:1].nbytes)
-        assert evaluation.data.n_blocks == 10
-        for i in range(3):
-            evaluation(np.full(6, float(i)))
-            assert len(gpu.downloads) == i + 1
