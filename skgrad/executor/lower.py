@@ -9,7 +9,7 @@ Views become views. Nothing is computed and no memory is taken here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,7 +70,6 @@ def lower(
     graph: Graph,
     n_carry: int = 0,
     workspace: Callable[..., int] = lambda name, dtype, sizes: 0,
-    without: Container[str] = (),
 ) -> Lowered:
     """Return the instructions that compute a fused graph.
 
@@ -83,26 +82,21 @@ def lower(
         step. They are updated in place where nothing reads the old value any more.
     workspace : callable
         ``workspace(name, dtype, sizes)``: bytes the backend needs beside a product.
-    without : container of str, default=()
-        Instructions that the backend does not have.
 
     Returns
     -------
     Lowered
         Instructions and buffers.
     """
-    return Lowering(graph, n_carry, workspace, without).lowered()
+    return Lowering(graph, n_carry, workspace).lowered()
 
 
 class Lowering:
     """A graph being lowered."""
 
-    def __init__(
-        self, graph: Graph, n_carry: int, workspace: Any, without: Container[str]
-    ) -> None:
+    def __init__(self, graph: Graph, n_carry: int, workspace: Any) -> None:
         self.graph = graph
         self.workspace = workspace
-        self.without = without
         self.n_carry = n_carry
         self.inputs = [
             Buffer(n_bytes(v), "input", i) for i, v in enumerate(graph.inputs)
@@ -207,7 +201,7 @@ class Lowering:
         elif equation.primitive is FUSED:
             self._fused(equation)
         else:
-            lowered = None if name in self.without else NAMED.get(name)
+            lowered = NAMED.get(name)
             if lowered is None or not lowered(self, equation):
                 self._reference(equation)
 

@@ -174,9 +174,7 @@ class Plan:
         self.make_memory = make_memory
         self.n_carry = n_carry
         self.varying = varying
-        self.lowered: Lowered = lower(
-            graph, n_carry, backend.workspace, backend.without
-        )
+        self.lowered: Lowered = lower(graph, n_carry, backend.workspace)
         uses = [i.buffers for i in self.lowered.instructions]
         self.places, self.arena_bytes = place(uses, self.lowered.heirs)
         self._number_memories()

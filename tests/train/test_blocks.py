@@ -52,9 +52,6 @@ def test_rows_that_score_go_to_a_gpu_once():
     np.testing.assert_allclose(again, expected, rtol=1e-10)
 
 
-# --- on a GPU ---------------------------------------------------------------------
-
-
 def on_a_gpu(module, X):
     """Return the evaluation of a model of one output on a simulated GPU, and it."""
     with nn.default_dtype("float64"):

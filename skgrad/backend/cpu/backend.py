@@ -10,10 +10,7 @@ from skgrad.backend.cpu import gemm, gram
 from skgrad.backend.cpu.blas import blas_pointer
 from skgrad.backend.cpu.driver import run
 
-__all__ = ["instruction", "kernel", "run", "without", "workspace"]
-
-without: frozenset[str] = frozenset()
-"""Instructions it does not have."""
+__all__ = ["instruction", "kernel", "run", "workspace"]
 
 # Printers are imported where a kernel is compiled: a process that finds all its object
 # code on disk never loads them.

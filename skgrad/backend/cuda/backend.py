@@ -61,9 +61,6 @@ class CudaBackend:
         Of products in float32.
     """
 
-    # Instructions it has no routine for: they run on the reference backend.
-    without: frozenset[str] = frozenset()
-
     def __init__(self, device: Device, precision: str = "highest") -> None:
         self.device = device
         self.precision = precision

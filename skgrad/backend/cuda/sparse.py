@@ -84,7 +84,7 @@ def _matmul(name: str, dtype: str, stored: str, index: str) -> str:
             }}
         }}
         totals[t] = total;
-        __syncwarp();  // a sum is within a warp: no __syncthreads()
+        __syncwarp();
         for (int half = width / 2; half > 0; half /= 2) {{
             if (turn < half) totals[t] += totals[t + half];
             __syncwarp();
@@ -128,7 +128,7 @@ def _into_columns(
     {kind} *part = parts + split * n_columns * {k};
     for (long long e = low * {k} + lane; e < high * {k}; e += {_WARP}) part[e] = 0;
     for (long long r = split * n_rows / n_splits; r < stop; r += {_WARP}) {{
-        __syncwarp();  // each warp has rows of its own: no __syncthreads()
+        __syncwarp();
         firsts[t] = ends[t] = 0;
         if (r + lane < stop) {{{_row("r + lane")}
             long long first = begin, after = low > 0 ? end : begin;

@@ -181,7 +181,7 @@ def launchers(text, checked):
     lines = []
     for part in text.split('extern "C" ')[1:]:
         name = re.search(r"__global__ void (\w+)\(", part)[1]
-        together = "true" if checked or "__syncthreads" in part else "false"
+        together = "true" if checked or "__sync" in part else "false"
         lines.append(f"LAUNCHER({name}, {together})")
     return "\n".join(lines)
 

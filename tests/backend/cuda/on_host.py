@@ -24,8 +24,6 @@ class Recorder:
         self.specs = {}
         self.instructions = {}
 
-    without = cpu.without
-
     def kernel(self, spec):
         self.specs[spec] = None
         return 0
@@ -64,7 +62,6 @@ class HostBackend:
     """A backend of CUDA text compiled for the host; products are the CPU's."""
 
     run = staticmethod(cpu.run)
-    without = cpu.without
     workspace = staticmethod(cpu.workspace)
 
     def __init__(self, names, *flags):
