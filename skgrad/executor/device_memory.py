@@ -239,21 +239,23 @@ class DeviceMemory:
         streamed = ([block] for block in residents.streamed(arrays))
         for together in streamed if resident is None else [resident]:
             self._add(together, skip)
+        for i in range(len(totals)):
+            self._lend(self.first["result"] + i)
         return totals
 
     def _add(self, blocks: list[list[Any]], skip: int) -> None:
         """Add the outputs of blocks to the totals."""
         self.hold("input", blocks[0], skip)
         with self._brought():
-            if self.calls:
-                self._segments(self._calls())
-                self.backend.call(self._additions(), self.workspace, 0)
-                return
             bases = []
             for block in blocks:
                 self.hold("input", block, skip)
                 bases.append(self.bases.tobytes())
-            self._launch(b"".join(bases), lambda: self._of_all(bases), 1)
+                if self.calls:
+                    self._segments(self._calls())
+                    self.backend.call(self._additions(), self.workspace, 0)
+            if not self.calls:
+                self._launch(b"".join(bases), lambda: self._of_all(bases), 1)
 
     def _of_all(self, bases: list[bytes]) -> list[Any]:
         """Return the calls of blocks, with the places of each."""

@@ -240,6 +240,20 @@ def test_sums_over_blocks(room):
     assert len(large) == (5 if room == 2**33 else 2 + 2 * 3)
 
 
+def test_sums_with_calls_of_python_in_between(device):
+    def largest(w, x):
+        return w * ops.take(x, ops.argsort(x))[-1]
+
+    rng = np.random.default_rng(0)
+    blocks = [[rng.normal(size=50)] for _ in range(4)]
+    program = on(device, trace(largest, 1.0, *blocks[0]))
+    (total,) = program.sums([np.array(2.0)], blocks)
+    np.testing.assert_allclose(total, 2 * sum(x.max() for (x,) in blocks), rtol=1e-12)
+    (one,) = program.run([np.array(3.0), *blocks[0]])  # with the memory of the sums
+    np.testing.assert_allclose(one, 3 * blocks[0][0].max(), rtol=1e-12)
+    np.testing.assert_allclose(total, 2 * sum(x.max() for (x,) in blocks), rtol=1e-12)
+
+
 def test_sums_over_the_same_blocks_are_captured(device):
     rng = np.random.default_rng(0)
     blocks = [[rng.normal(size=(50, 4))] for _ in range(3)]
