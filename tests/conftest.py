@@ -4,6 +4,7 @@ import atexit
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -53,6 +54,17 @@ def _missing_gpu():
     except runtime.CUDARuntimeError as error:
         return f"no GPU to test on: {error}"
     return None if count else "no GPU to test on: CUDA reports no device"
+
+
+# What a test file with tests for a GPU has in its text.
+FOR_GPU = re.compile(r"mark\.gpu|backend\.cuda\.devices")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With ``-m gpu``, leave files alone that may import what is not installed."""
+    if config.option.markexpr != "gpu" or not collection_path.match("test_*.py"):
+        return None
+    return None if FOR_GPU.search(collection_path.read_text()) else True
 
 
 def pytest_collection_modifyitems(config, items):
