@@ -259,7 +259,8 @@ class Estimator:
 
     def prepare(self, task):
         self.task, self.executors = task, set()
-        self.fit(1)
+        for epochs in (1, 2):
+            self.fit(epochs)
         later = min(seconds(self.fit, 1), seconds(self.fit, 2) / 2)
         count = max(2, min(50, round(SAMPLE_SECONDS / later)))
         # Few epochs of little work do not compile: go on to as many as do, at most to
@@ -276,6 +277,8 @@ class Estimator:
         return list(map(float, self.fit(epochs).loss_curve_))
 
     def sample(self):
+        # Others have run since: what a first fit then finds cold would be taken off.
+        self.fit(self.short)
         self.executors = set()
         cpu, count = time.process_time(), self.long - self.short
         short, long = seconds(self.fit, self.short), seconds(self.fit, self.long)
