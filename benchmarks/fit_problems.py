@@ -62,12 +62,17 @@ def medians(samples):
 
 
 def interleaved(jobs, rounds):
-    """Return the median seconds of each job and of the control, after a warm-up."""
+    """Return the median seconds of each job and of the control, after a warm-up.
+
+    The order of a round is by chance: what ran before leaves caches and clocks as it
+    had them, and that should not always be the same job's.
+    """
     jobs = jobs | {"control": control()}
     for job in jobs.values():
         job()
-    samples = [{k: seconds(job) for k, job in jobs.items()} for _ in range(rounds)]
-    return medians(samples)
+    rng, names = np.random.default_rng(0), list(jobs)
+    orders = [rng.permutation(names).tolist() for _ in range(2 * rounds + 1)]
+    return medians([{k: seconds(jobs[k]) for k in order} for order in orders])
 
 
 class Products:
