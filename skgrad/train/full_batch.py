@@ -216,8 +216,9 @@ class _FullBatch:
         kinked = isinstance(loss, KinkedLoss)
         newton = isinstance(self.optimizer, Newton) and not kinked
         part = self._part(evaluation) if newton else None
-        scale = evaluation.gradient_scale(self.theta, newton and part is None)
-        at_start = evaluation(self.theta)[0]
+        first = part or evaluation  # a part of the rows tells both well enough
+        scale = first.gradient_scale(self.theta, newton)
+        at_start = first(self.theta)[0]
         if not np.isfinite([scale, at_start]).all():
             raise not_finite("after 0 iterations", evaluation.culprit(self.theta))
         tol = self.tol * scale
@@ -230,7 +231,8 @@ class _FullBatch:
             self._start_from(part, evaluation, at_start, TOL_PART * scale)
         reason = self._through(widths, evaluation, tol)
         if not self.epochs:  # started at the minimum
-            self._note(self.theta, at_start, 0.0, 0)
+            value = at_start if part is None else evaluation(self.theta)[0]
+            self._note(self.theta, value, 0.0, 0)
         return reason
 
     def _part(self, evaluation: Evaluation) -> Evaluation | None:
