@@ -18,7 +18,13 @@ from skgrad import (
     MLPRegressor,
     QuantileRegressor,
 )
-from skgrad.estimators.device import Work, placed, placed_prediction
+from skgrad.estimators.device import (
+    LAUNCHES,
+    LAUNCHES_PER_TENSOR,
+    Work,
+    placed,
+    placed_prediction,
+)
 from skgrad.exceptions import DeviceError, FitWarning
 
 SMALL = Work(20_000, 80, 32, 6250, 1409, 4, "float32")
@@ -124,6 +130,20 @@ def test_the_estimate_is_of_the_size_of_what_was_measured(n_rows, hidden, second
 
 
 # --- fits ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 8), (8, 8, 8)])
+def test_as_many_launches_are_reckoned_with_as_there_are(hidden, gpu):
+    X, y = make_data()
+    model = MLPRegressor(
+        hidden_layer_sizes=hidden, batch_size=150, max_iter=1, tol=None, device="cuda"
+    )
+    with pytest.warns(FitWarning, match="does not pay"):
+        model.fit(X, y)
+    # Of the first step, and of what looks for numbers that are not finite.
+    n_tensors = 2 * (1 + len(hidden))
+    reckoned = LAUNCHES + LAUNCHES_PER_TENSOR * n_tensors
+    assert 0.8 < reckoned / gpu.n_launched < 1.8
 
 
 def make_data(n=300, dtype="float32"):
