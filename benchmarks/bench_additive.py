@@ -31,6 +31,7 @@ from skgrad import AdditiveClassifier, AdditiveRegressor
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "bench_additive.md"
 FAMILIES = {"gaussian": "squared_error", "poisson": "poisson", "binomial": "log_loss"}
+R_VERSIONS = "as.character(packageVersion('mgcv')), 'on', basename(La_library())"
 METHODS = ("gam", "bam", "discrete")
 SLOW = 50_000  # rows from which gam takes minutes for counts and classes
 
@@ -101,7 +102,7 @@ def main():
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     version = subprocess.run(
-        ["Rscript", "-e", "cat(as.character(packageVersion('mgcv')))"],
+        ["Rscript", "-e", f"cat({R_VERSIONS})"],
         capture_output=True,
         text=True,
         check=True,
