@@ -89,8 +89,8 @@ def row(n, family, rounds, folder):
     peers = ("skgrad", *METHODS)
     cells += [f"{found[k][0]:.2f}" if k in found else "-" for k in peers]
     for name in ("skgrad", "gam", "bam"):
-        _, edf, deviance = found.get(name, (np.nan,) * 3)
-        cells.append(f"{edf:.2f}; {deviance:.5f}")
+        _, edf, deviance = found.get(name, (None,) * 3)
+        cells.append("-" if edf is None else f"{edf:.2f}; {deviance:.5f}")
     return "| " + " | ".join(cells) + " |"
 
 
