@@ -6,6 +6,7 @@ import numpy as np
 from backend.cuda.simulated import simulated_gpu
 from train.problems import make_problem
 
+import skgrad
 from skgrad import nn
 from skgrad.data import ArrayDataset, DataLoader
 from skgrad.losses import SquaredError
@@ -62,11 +63,13 @@ def on_a_gpu(module, X):
 
 def test_blocks_of_a_gpu_are_as_large_as_what_is_computed_from_them(monkeypatch):
     X = np.random.default_rng(0).normal(size=(3000, 5))
-    wide = nn.Sequential(nn.Linear(5, 100), nn.Tanh(), nn.Linear(100, 1))
+    with skgrad.random_seed(0):
+        wide = nn.Sequential(nn.Linear(5, 100), nn.Tanh(), nn.Linear(100, 1))
+        linear = nn.Linear(5, 1)
     monkeypatch.setattr("skgrad.train.blocks.GPU_BLOCK_BYTES", 1000 * X[:1].nbytes)
     monkeypatch.setattr("skgrad.train.blocks.GPU_SCRATCH_BYTES", 1000 * 800)
     with simulated_gpu():
-        narrow, large = (on_a_gpu(m, X) for m in (nn.Linear(5, 1), wide))
+        narrow, large = (on_a_gpu(m, X) for m in (linear, wide))
         # The hidden layer of 100 units takes 800 bytes of a row, the rest a few more.
         assert narrow.data.block_size == 1000
         assert large.data.block_size == 750
