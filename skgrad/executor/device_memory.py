@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from skgrad.backend.base import Binding, KernelSpec, Operand, Output
-from skgrad.backend.cuda.device import Buffer
+from skgrad.backend.cuda.device import Buffer, aligned
 from skgrad.backend.cuda.residents import Mirror
 from skgrad.executor.graph import Variable
 from skgrad.executor.held import Carried, Held
@@ -74,7 +74,7 @@ class DeviceMemory:
             "output": outputs,
             "carry": inputs[: plan.n_carry],
         }
-        n_bytes = sum(_aligned(size) for sizes in parts.values() for size in sizes)
+        n_bytes = sum(aligned(size) for sizes in parts.values() for size in sizes)
         self.own = self.device.allocate(n_bytes)
         self.own_places: dict[str, list[int]] = {}
         end = self.own.address
@@ -82,7 +82,7 @@ class DeviceMemory:
             self.own_places[kind] = []
             for size in sizes:
                 self.own_places[kind].append(end)
-                end += _aligned(size)
+                end += aligned(size)
         self.own_end = end
         (self.workspace,) = self.own_places["workspace"]
         self._use_own("scratch")
@@ -302,10 +302,6 @@ class DeviceMemory:
         self.device.download(int(memory) + span[0], copy)
         array_at(copy, -span[0], view)[...] = value
         self.device.upload(copy, int(memory) + span[0])
-
-
-def _aligned(n_bytes: int) -> int:
-    return -(-n_bytes // 256) * 256
 
 
 def _addition(dtype: str) -> KernelSpec:

@@ -107,6 +107,11 @@ def for_device(
         What is to be summed over them, of the arguments `before` and a batch.
     before : tuple of tree
         Arguments.
+
+    Returns
+    -------
+    Data or Queries or ...
+        The same rows, ``block_bytes`` set. What cannot be traced is not changed.
     """
     ours = isinstance(data, Data) and data.block_bytes is None
     if device == "cpu" or not ours or isinstance(data.X, SparseRows):

@@ -180,10 +180,8 @@ class RowFeed:
         """Return the row numbers of an epoch, and have the next ones made."""
         if self._pool is None:
             return self.rows(epoch)
-        waiting, self._next = (
-            self._next,
-            (epoch + 1, self._pool.submit(self.rows, epoch + 1)),
-        )
+        waiting = self._next
+        self._next = epoch + 1, self._pool.submit(self.rows, epoch + 1)
         if waiting is not None and waiting[0] == epoch:
             return waiting[1].result()
         return self.rows(epoch)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skgrad.backend.base import Binding, KernelSpec, Operand, Output
-from skgrad.backend.cuda.device import CupyDevice, Device
+from skgrad.backend.cuda.device import CupyDevice, Device, aligned
 from skgrad.backend.cuda.launch import Launch, kernel_launches, kernel_workspace
 from skgrad.backend.cuda.library import LIBRARY, MOVES, as_move
 from skgrad.backend.cuda.printer import source
@@ -26,7 +26,6 @@ __all__ = ["CudaBackend", "backend"]
 # A Gram matrix is added up over rows that take so many bytes: they and their weighted
 # copies stay in the cache between the kernel that makes the copy and the product.
 _GRAM_BYTES = 2**24
-_ALIGNMENT = 256
 
 Call: TypeAlias = tuple[int, list[int], list[int]]
 """The number of a function, addresses of its operands, its sizes."""
@@ -171,9 +170,10 @@ class CudaBackend:
         number, found = self.kernel(_differences(dtype)), np.empty(1, dtype=dtype)
         room = self._functions[number].workspace([size])
         with self.device.active():
-            memory = self.device.allocate(_ALIGNMENT + room)
+            start = aligned(found.nbytes)
+            memory = self.device.allocate(start + room)
             call = number, [address, memory.address], [size]
-            self.call([call], memory.address + _ALIGNMENT, 0)
+            self.call([call], memory.address + start, 0)
             self.device.download(memory.address, found)
         return bool(np.isfinite(found[0]))
 

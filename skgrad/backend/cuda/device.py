@@ -20,7 +20,19 @@ from skgrad.backend.cuda.cublas import Blas
 from skgrad.backend.cuda.launch import THREADS
 from skgrad.typing import Array
 
-__all__ = ["Buffer", "CupyDevice", "Device"]
+__all__ = ["Buffer", "CupyDevice", "Device", "aligned"]
+
+
+def aligned(n_bytes: int) -> int:
+    """Return how many bytes there are up to where the next array may begin.
+
+    Examples
+    --------
+    >>> from skgrad.backend.cuda.device import aligned
+    >>> aligned(0), aligned(1), aligned(256)
+    (0, 256, 256)
+    """
+    return -(-n_bytes // 256) * 256
 
 
 class Buffer:

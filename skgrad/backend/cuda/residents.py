@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skgrad.backend.cuda.device import Buffer, Device
+from skgrad.backend.cuda.device import Buffer, Device, aligned
 from skgrad.typing import Array
 
 __all__ = ["Mirror", "Residents"]
@@ -18,7 +18,6 @@ __all__ = ["Mirror", "Residents"]
 _LEAST_BYTES = 2**16
 # Part of the free memory that is left to arenas, results and other programs.
 _RESERVE = 0.2
-_ALIGNMENT = 256
 
 
 class Mirror:
@@ -40,7 +39,7 @@ class Mirror:
         starts, end = [], 0
         for size in sizes:
             starts.append(end)
-            end += -(-size // _ALIGNMENT) * _ALIGNMENT
+            end += aligned(size)
         if end > len(self.host):
             self.host = self.device.pinned(end)
             self.buffer = self.device.allocate(end)
